@@ -1,0 +1,1 @@
+"""Who answers: dialects, presets, prices, and the table of vendor errors."""

@@ -1,0 +1,1 @@
+"""The bundled example: two real local models, its samples, prompts and configuration."""

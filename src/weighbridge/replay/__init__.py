@@ -1,0 +1,1 @@
+"""The load engine: arrivals, attempts, the journal and resuming from it."""

@@ -1,0 +1,1 @@
+"""A run as a table in the terminal and as one HTML page."""

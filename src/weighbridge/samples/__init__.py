@@ -1,0 +1,1 @@
+"""Sample sets: the format, import, sampling, deduplication and redaction."""

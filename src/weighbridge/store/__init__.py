@@ -1,0 +1,1 @@
+"""The lake: runs kept as Parquet, DuckDB over them."""

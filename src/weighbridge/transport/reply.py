@@ -1,0 +1,29 @@
+"""One HTTP reply as it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from weighbridge.transport.timing import Timing
+
+
+@dataclass(slots=True)
+class Reply:
+    """A reply with the arrival time of every read.
+
+    `headers` are (name, value) pairs in the order sent, names lower-cased, decoded as latin-1. `reads` are
+    (seconds on time.monotonic(), body bytes after transfer- and content-decoding), in order.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    timing: Timing
+    reads: list[tuple[float, bytes]] = field(default_factory=list)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(piece for _, piece in self.reads)
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header; `name` in lower case."""
+        return next((value for key, value in self.headers if key == name), None)
