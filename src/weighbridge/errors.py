@@ -33,6 +33,10 @@ class WeighbridgeError(Exception):
             line = f"{line.rstrip('.')}. {self.mend}"
         return " ".join(line.split())
 
+    def lines(self) -> list[str]:
+        """Every problem this error stands for, one line each."""
+        return [str(self)]
+
 
 class UsageError(WeighbridgeError):
     """Bad usage, configuration or input: nothing was measured, and the mend is in the user's hands."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -183,10 +183,3 @@ def score_rows(run: str, scored: Scored) -> Iterator[dict[str, Any]]:
             "explanation": score.explanation,
             "extracted": None if score.extracted is None else msgspec.json.encode(score.extracted).decode(),
         }
-
-
-def all_result_rows(
-    run: str, results: Iterable[Result], samples: Mapping[str, Sample], scored: Mapping[Key, Scored]
-) -> Iterator[dict[str, Any]]:
-    for result in results:
-        yield result_row(run, result, samples.get(result.sample), scored.get(result.key))

@@ -1,0 +1,76 @@
+"""When requests are sent: a closed loop, or an open one whose arrivals no slow provider can hold back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`concurrency` requests in flight; the next is meant to leave when one of them ends."""
+
+    concurrency: int
+
+    def __str__(self) -> str:
+        return f"closed loop, {self.concurrency} at a time"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One request every 1/`rate` seconds."""
+
+    rate: float
+
+    def offsets(self) -> Iterator[float]:
+        """Seconds from the run's start, rising, without end."""
+        number = 0
+        while True:
+            yield number / self.rate
+            number += 1
+
+    def __str__(self) -> str:
+        return f"constant, {self.rate:g}/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson:
+    """Exponential gaps of mean 1/`rate` seconds, drawn by `seed`: what independent users make."""
+
+    rate: float
+    seed: int = 0
+
+    def offsets(self) -> Iterator[float]:
+        dice = random.Random(self.seed)  # noqa: S311 - a load, not a secret
+        at = 0.0
+        while True:
+            yield at
+            at += dice.expovariate(self.rate)
+
+    def __str__(self) -> str:
+        return f"Poisson, {self.rate:g}/s"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Recorded arrivals in seconds, sped up by `speed`; after the last, the trace begins again."""
+
+    times: Sequence[float]
+    speed: float = 1.0
+
+    def offsets(self) -> Iterator[float]:
+        first, last = self.times[0], self.times[-1]
+        lap = (last - first) + (last - first) / max(1, len(self.times) - 1)
+        base = 0.0
+        while True:
+            for time in self.times:
+                yield (base + time - first) / self.speed
+            base += lap
+
+    def __str__(self) -> str:
+        return f"recorded arrivals at {self.speed:g} × speed"
+
+
+Open = Constant | Poisson | Trace
+Arrivals = Closed | Open

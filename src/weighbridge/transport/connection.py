@@ -1,0 +1,296 @@
+"""One client connection: writes a request, parses the reply, stamps what happens when it happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any
+
+import httptools
+import msgspec
+
+from weighbridge.transport.coding import Decoder, decoder
+from weighbridge.transport.faults import (
+    CallFailed,
+    ConnectionLost,
+    LimitExceeded,
+    ProtocolViolation,
+    TimedOut,
+)
+from weighbridge.transport.reply import Reply
+from weighbridge.transport.timing import Timing
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds; None: no limit. `connect` covers name look-up, TCP, proxy and TLS; `first_byte` counts from the request
+    sent; `idle` between two reads; `total` from the start of the call to its end."""
+
+    connect: float | None = 10.0
+    first_byte: float | None = 60.0
+    idle: float | None = 60.0
+    total: float | None = 600.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bytes: of a reply's head, and of its body after decoding."""
+
+    header_bytes: int = 65_536
+    body_bytes: int = 64 * 2**20
+
+
+HIGH_WATER = 1 << 20
+LOW_WATER = 1 << 18
+
+
+class Call:
+    """One request under way on one connection. `whole` resolves when the reply has ended; `began` when its head came."""
+
+    __slots__ = (
+        "began",
+        "flowing",
+        "held",
+        "last_read",
+        "limits",
+        "method",
+        "on_read",
+        "reply",
+        "timeouts",
+        "timing",
+        "whole",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, method: str, timing: Timing, timeouts: Timeouts, limits: Limits
+    ) -> None:
+        self.whole: asyncio.Future[Reply] = loop.create_future()
+        self.began: asyncio.Future[Reply] | None = None
+        self.method = method
+        self.timing = timing
+        self.timeouts = timeouts
+        self.limits = limits
+        self.reply: Reply | None = None
+        self.last_read = 0.0
+        self.held: deque[tuple[float, bytes]] | None = None
+        self.flowing = True
+        self.on_read: Callable[[], None] | None = None
+
+    def overdue(self, now: float) -> TimedOut | None:
+        """The time-out that has passed by `now`, if any."""
+        limits, timing = self.timeouts, self.timing
+        if limits.total is not None and now - timing.started > limits.total:
+            return TimedOut("total", limits.total)
+        if timing.sent is None:
+            return None
+        if timing.first_byte is None:
+            if limits.first_byte is not None and now - timing.sent > limits.first_byte:
+                return TimedOut("first_byte", limits.first_byte)
+        elif limits.idle is not None and self.flowing and now - self.last_read > limits.idle:
+            return TimedOut("idle", limits.idle)
+        return None
+
+    def fail(self, error: CallFailed, where: str) -> None:
+        if self.whole.done():
+            return
+        error.timing = self.timing
+        error.reply = self.reply
+        error.where = error.where or where
+        for future in (self.began, self.whole):
+            if future is not None and not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever waits on the other of the two hears of it
+        if self.on_read is not None:
+            self.on_read()
+
+
+class Connection(asyncio.Protocol):
+    """Speaks to one origin, one call at a time."""
+
+    __slots__ = (
+        "_body_left",
+        "_call",
+        "_decoder",
+        "_head_bytes",
+        "_headers",
+        "_keep_alive",
+        "_now",
+        "_parser",
+        "_pieces",
+        "_release",
+        "closed",
+        "idle_since",
+        "transport",
+        "used",
+        "where",
+    )  # fmt: skip
+
+    def __init__(self, where: str, release: Callable[[Connection], None]) -> None:
+        self.where = where
+        self._release = release
+        self.transport: asyncio.Transport | None = None
+        self.closed = False
+        self.used = False
+        self.idle_since = 0.0
+        self._call: Call | None = None
+        self._parser: Any = None
+        self._reset()
+
+    def _reset(self) -> None:
+        self._headers: list[tuple[str, str]] = []
+        self._head_bytes = 0
+        self._body_left = 0
+        self._pieces: list[bytes] = []
+        self._decoder: Decoder | None = None
+        self._keep_alive = True
+
+    # --- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream transport, as create_connection makes
+
+    def begin(self, call: Call, request: bytes) -> None:
+        """Send a request. Its last byte is handed to the socket here."""
+        self._call = call
+        self._parser = httptools.HttpResponseParser(self)
+        self._reset()
+        call.timing.reused = self.used
+        self.used = True
+        transport = self.transport
+        assert transport is not None  # noqa: S101 - set by connection_made, before anyone holds this connection
+        transport.write(request)
+        call.timing.sent = monotonic()
+
+    def data_received(self, data: bytes) -> None:
+        self._now = now = monotonic()
+        call = self._call
+        if call is None:  # bytes nobody asked for: this connection is out of step
+            self.abort()
+            return
+        if call.timing.first_byte is None:
+            call.timing.first_byte = now
+        call.last_read = now
+        if call.reply is None:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(ProtocolViolation("the server wants another protocol"))
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            self._fail(
+                cause if isinstance(cause, CallFailed) else ProtocolViolation(f"not HTTP/1.1 as we take it: {error}")
+            )
+        except CallFailed as error:
+            self._fail(error)
+        else:
+            if self._pieces:
+                self._deliver(call, now)
+            elif call.reply is None and self._head_bytes > call.limits.header_bytes:
+                self._fail(LimitExceeded(f"reply headers of more than {call.limits.header_bytes} bytes"))
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        call = self._call
+        if call is not None and not call.whole.done():
+            if call.reply is not None and exc is None and self._ends_with_connection():
+                self.on_message_complete()
+                return
+            got = "before any reply" if call.timing.first_byte is None else "before the reply was complete"
+            self._fail(ConnectionLost(f"the connection was closed {got}"))
+        self._release(self)
+
+    # --- the parser's side
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        call = self._call
+        if call is None:
+            return
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status == 101:
+                raise ProtocolViolation("the server wants another protocol")
+            self._headers = []
+            return
+        self._keep_alive = self._parser.should_keep_alive()
+        reply = call.reply = Reply(status, self._headers, call.timing)
+        self._body_left = call.limits.body_bytes
+        coding = reply.header("content-encoding")
+        if coding is not None and call.method != "HEAD":
+            self._decoder = decoder(coding, call.limits.body_bytes)
+        if call.began is not None and not call.began.done():
+            call.began.set_result(reply)
+        if call.method == "HEAD":
+            self._keep_alive = False  # the parser would wait for the body that a HEAD reply only announces
+            self.on_message_complete()
+
+    def on_body(self, data: bytes) -> None:
+        self._pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        call = self._call
+        if call is None or call.reply is None or call.whole.done():
+            return
+        if self._pieces:
+            self._deliver(call, self._now)
+        if self._decoder is not None:
+            self._decoder.finish()
+        call.timing.end = self._now or monotonic()
+        self._call = None
+        call.whole.set_result(call.reply)
+        if call.on_read is not None:
+            call.on_read()
+        if self._keep_alive and not self.closed:
+            self._release(self)
+        else:
+            self.abort()
+
+    # --- ours
+
+    def _deliver(self, call: Call, now: float) -> None:
+        pieces = self._pieces
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces = []
+        if self._decoder is not None:
+            data = self._decoder.decode(data)
+            if not data:
+                return
+        self._body_left -= len(data)
+        if self._body_left < 0:
+            self._fail(LimitExceeded(f"a reply body of more than {call.limits.body_bytes} bytes"))
+            return
+        if call.held is None:
+            call.reply.reads.append((now, data))  # type: ignore[union-attr]  # there is a reply once there is a body
+            return
+        call.held.append((now, data))
+        if call.on_read is not None:
+            call.on_read()
+
+    def _ends_with_connection(self) -> bool:
+        """True where the reply had neither a length nor chunks: then the end of the connection is its end."""
+        return not any(name in {"content-length", "transfer-encoding"} for name, _ in self._headers)
+
+    def expire(self, now: float) -> None:
+        """Fail the call if one of its time-outs has passed."""
+        call = self._call
+        if call is not None and (late := call.overdue(now)) is not None:
+            self._fail(late)
+
+    def _fail(self, error: CallFailed) -> None:
+        call, self._call = self._call, None
+        self.abort()
+        if call is not None:
+            call.fail(error, self.where)
+
+    def abort(self) -> None:
+        """Close the socket now; whatever is under way is dropped."""
+        self.closed = True
+        self._call = None
+        if self.transport is not None:
+            self.transport.abort()
