@@ -176,9 +176,22 @@ def test_samples_that_cannot_be_read_are_found_before_a_run(vendor: Vendor, caps
     code, checks = examined(capsys)
     assert (code, checks["samples", "v"]["status"]) == (2, "failed")
     assert "s.jsonl:2" in checks["samples", "v"]["says"]
+    Path("s.jsonl").write_text("\n")
+    code, checks = examined(capsys)
+    assert (code, checks["samples", "v"]["says"]) == (2, "s.jsonl holds no sample")
     Path("s.jsonl").unlink()
     code, checks = examined(capsys)
-    assert (code, checks["samples", "v"]["status"]) == (2, "failed")
+    assert (code, checks["samples", "v"]["says"]) == (2, "s.jsonl cannot be read: no such file or directory")
+
+
+def test_bad_lines_that_may_be_skipped_are_a_warning(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    write(vendor.url)
+    source = Path("weighbridge.yaml").read_text()
+    Path("weighbridge.yaml").write_text(source.replace("file: s.jsonl", "file: s.jsonl, skip_bad: true"))
+    Path("s.jsonl").write_text(f"{SAMPLE}{{bad\n\n{SAMPLE}")
+    code, checks = examined(capsys)
+    assert (code, checks["samples", "v"]["status"]) == (0, "warning")
+    assert checks["samples", "v"]["says"] == "2 in s.jsonl, 1 unreadable lines left out"
 
 
 def test_a_scorer_that_cannot_be_built_is_found_before_a_run(

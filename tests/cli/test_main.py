@@ -55,6 +55,13 @@ def test_every_command_is_there_and_has_help(name: str, capsys: pytest.CaptureFi
     assert f"weighbridge {name}" in capsys.readouterr().out
 
 
+def test_flags_have_no_opposite(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` is given or not; `--no-json` would be noise in every command's help."""
+    assert frame.run(["init", "--help"]) == 0
+    assert "--no-" not in capsys.readouterr().out
+    assert frame.run(["init", "--no-force"]) == 2
+
+
 def test_no_arguments_show_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert frame.run([]) == 0
     assert "Usage: weighbridge COMMAND" in capsys.readouterr().out

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
-from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
@@ -24,7 +23,7 @@ from weighbridge.config.units import duration
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.providers.price import Price
 from weighbridge.providers.provider import Provider
-from weighbridge.samples.reading import read_samples
+from weighbridge.samples.sample import Sample
 from weighbridge.scorers.registry import build as build_scorer
 from weighbridge.store.finding import home_folder
 from weighbridge.transport.client import Client
@@ -60,8 +59,8 @@ def doctor(
     file: Path = Path("weighbridge.yaml"),
     *,
     timeout: str = "10s",
-    offline: Annotated[bool, Parameter(negative=())] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
+    offline: bool = False,
+    json: bool = False,
 ) -> int:
     """Check configuration, keys, reachability, prices and samples. Sends no prompt and costs nothing.
 
@@ -184,11 +183,39 @@ def _candidate(config: Config, name: str) -> Check:
 
 def _samples(config: Config, name: str) -> Check:
     section = config.evaluations[name].samples
+    count, bad = 0, 0
     try:
-        count = len(read_samples(config.file(section.file)))
-    except WeighbridgeError as error:
-        return Check.failure("samples", name, error)
-    return Check("samples", name, "ok", f"{count} in {section.file}")
+        with config.file(section.file).open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                count += bool(line.strip())
+                why = _unreadable(line)
+                bad += bool(why)
+                if why and not section.skip_bad:
+                    says = f"{section.file}:{number}: {why}"
+                    return Check("samples", name, "failed", says, "Mend the line, or set skip_bad: true.", _USAGE)
+    except OSError as error:
+        says = f"{section.file} cannot be read: {(error.strerror or str(error)).lower()}"
+        return Check("samples", name, "failed", says, f"It is named at {config.where('evaluations', name)}.", _USAGE)
+    if count == bad:
+        return Check("samples", name, "failed", f"{section.file} holds no sample", "Add some.", _USAGE)
+    says = f"{count - bad} in {section.file}"
+    return Check(
+        "samples", name, "warning" if bad else "ok", f"{says}, {bad} unreadable lines left out" if bad else says
+    )
+
+
+def _unreadable(line: bytes) -> str:
+    """Why a line is no sample; empty where it is one, or is blank."""
+    if not line.strip():
+        return ""
+    try:
+        _SAMPLE.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"not a sample: {error}"
+    return ""
+
+
+_SAMPLE: Final = msgspec.json.Decoder(Sample)
 
 
 def _scorers(config: Config, name: str) -> Check:

@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
-from cyclopts import Parameter
 
 from weighbridge.cli import console, schema
 from weighbridge.config.schema import HEADER
@@ -70,7 +69,7 @@ _LOCAL = Starter(
 def init(
     file: Path = Path("weighbridge.yaml"),
     *,
-    force: Annotated[bool, Parameter(negative=())] = False,
+    force: bool = False,
 ) -> None:
     """Write a starter weighbridge.yaml from the keys in the environment, with a few samples, so that
     `weighbridge eval` works at once.

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import UnknownCommandError
 
 from weighbridge import __version__
@@ -76,6 +76,7 @@ def make_app() -> App:
         help="Weigh every model on your own traffic, and route on the evidence.",
         version=__version__,
         help_format="plaintext",
+        default_parameter=Parameter(negative=()),  # a flag is given or not: no `--no-json`
         print_error=False,
         exit_on_error=False,
         result_action="return_value",

@@ -39,7 +39,9 @@ def check(outcomes: Outcomes, figures: CandidateFigures, constraint: Constraint,
         rate = intervals.share((~outcomes.ok).astype(float), outcomes, constraint.confidence)
         return _at_most(constraint, rate, intervals.more_for_share(rate, constraint.limit, constraint.confidence))
     if constraint.figure == "cost_per_success":
-        cost = measuring.cost_per_success(outcomes, constraint.confidence)
+        cost = figures.cost_per_success
+        if cost.confidence != constraint.confidence:
+            cost = measuring.cost_per_success(outcomes, constraint.confidence)
         return _at_most(constraint, cost, _more_by_width(cost, constraint.limit))
     found = _PERCENTILE.fullmatch(constraint.figure)
     if found is None:

@@ -9,12 +9,11 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from weighbridge.evaluation import intervals, measuring, wording
+from weighbridge.evaluation import intervals, measuring, pairing, wording
 from weighbridge.evaluation.changes import MOST_SHOWN, Change, Side, changes, rates
 from weighbridge.evaluation.estimate import Estimate
-from weighbridge.evaluation.figures import CandidateFigures
-from weighbridge.evaluation.intervals import Pair
 from weighbridge.evaluation.outcomes import Outcomes
+from weighbridge.evaluation.pairing import Pair
 
 Finding = Literal["worse", "better", "no difference shown"]
 
@@ -33,7 +32,8 @@ class Criterion(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Shift(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """A figure on both sides and its difference, after less before. `sure`: the interval leaves zero out."""
+    """A figure on both sides and its difference, after less before; of a P50 that is the median of paired differences.
+    `sure`: the interval leaves zero out."""
 
     name: str
     before: Estimate
@@ -95,7 +95,7 @@ def _compared(before: Side, after: Side, criteria: tuple[Criterion, ...], confid
     shared = [sample for sample in old if sample in new]
     broke, fixed = changes(before, after, shared)
     finding = _finding(criteria[0], 1 - confidence)
-    needed = None if finding != "no difference shown" else intervals.needed(before.outcomes, after.outcomes, confidence)
+    needed = None if finding != "no difference shown" else pairing.needed(before.outcomes, after.outcomes, confidence)
     only_before, only_after = len(old) - len(shared), len(new) - len(shared)
     made = Comparison(
         before=before.label,
@@ -129,13 +129,13 @@ def names(before: Side, after: Side) -> tuple[str, str]:
 def _criteria(before: Side, after: Side, confidence: float) -> list[_Tested]:
     """Success first, then every scorer both sides have, unless it says the same as success everywhere."""
     left, right = before.outcomes, after.outcomes
-    success = intervals.paired_success(left, right, confidence)
+    success = pairing.success(left, right, confidence)
     if success is None:
         return []
     found = [_Tested("success", success)]
     for name in left.values:
         if name in right.values and not all(_repeats_success(side.outcomes, name) for side in (before, after)):
-            pair = intervals.paired_values(left, right, name, confidence)
+            pair = pairing.values(left, right, name, confidence)
             found += [] if pair is None else [_Tested(name, pair)]
     return found
 
@@ -164,29 +164,24 @@ def _finding(success: Criterion, alpha: float) -> Finding:
 
 
 def _shifts(before: Side, after: Side, confidence: float) -> Iterable[Shift]:
-    old, new = (
-        measuring.measure(side.outcomes, confidence=confidence, timeout=_timeout(side)) for side in (before, after)
+    left, right = before.outcomes, after.outcomes
+    old = measuring.measure(left, confidence=confidence, timeout=_timeout(before))
+    new = measuring.measure(right, confidence=confidence, timeout=_timeout(after))
+    yield Shift(
+        name="cost_per_success",
+        before=old.cost_per_success,
+        after=new.cost_per_success,
+        difference=pairing.cost_difference(left, right, confidence),
     )
-    yield _shift("cost_per_success", old.cost_per_success, new.cost_per_success)
     for kind in ("ttft", "total"):
-        left, right = getattr(before.outcomes, kind), getattr(after.outcomes, kind)
-        for percent in (50, 95):
-            one, other = (_latency(found, kind, percent) for found in (old, new))
-            if one is not None and other is not None:
-                moved = intervals.quantile_difference(left, right, percent, confidence)
-                yield Shift(name=f"{kind}_p{percent}", before=one, after=other, difference=moved)
-    errors = intervals.paired_errors(before.outcomes, after.outcomes, confidence)
+        times: tuple[dict[str, Estimate], dict[str, Estimate]] = (getattr(old, kind), getattr(new, kind))
+        if times[0] and times[1]:
+            delay = pairing.typical_delay(left, right, kind, confidence)
+            yield Shift(name=f"{kind}_p50", before=times[0]["p50"], after=times[1]["p50"], difference=delay)
+            yield Shift(name=f"{kind}_p95", before=times[0]["p95"], after=times[1]["p95"], difference=Estimate())
+    errors = pairing.errors(left, right, confidence)
     if errors is not None:
         yield Shift(name="error_rate", before=old.error_rate, after=new.error_rate, difference=errors.difference)
-
-
-def _latency(found: CandidateFigures, kind: str, percent: int) -> Estimate | None:
-    times: dict[str, Estimate] = getattr(found, kind)
-    return times.get(f"p{percent}")
-
-
-def _shift(name: str, before: Estimate, after: Estimate) -> Shift:
-    return Shift(name=name, before=before, after=after, difference=intervals.difference(before, after))
 
 
 def _timeout(side: Side) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from weighbridge.evaluation import intervals, wording
+from weighbridge.evaluation import intervals, pairing, wording
 from weighbridge.evaluation.figures import CandidateFigures
 from weighbridge.evaluation.outcomes import Outcomes
 from weighbridge.evaluation.verdict import Assessment, Check, Rival, Verdict
@@ -39,7 +39,17 @@ def judge(
     if not constrained:
         sentence = _unconstrained(named, best, money, endpoint)
     elif pick:
-        sentence = _picked(pick, best, meeting, named, rivals, assessments, money, endpoint, 1 - confidence)
+        sentence = _picked(
+            pick,
+            best=best,
+            meeting=meeting,
+            named=named,
+            rivals=rivals,
+            assessments=assessments,
+            money=money,
+            endpoint=endpoint,
+            alpha=1 - confidence,
+        )
     else:
         sentence = _nobody(nearest, assessments, named, endpoint)
     return Verdict(
@@ -54,7 +64,7 @@ def judge(
 def compare_with(chosen: str, named: ByName, outcomes: Mapping[str, Outcomes], confidence: float) -> tuple[Rival, ...]:
     """Every other candidate beside the chosen one, on the samples both answered; p-values corrected by Holm."""
     others = [name for name in named if name != chosen]
-    pairs = {name: intervals.paired_success(outcomes[chosen], outcomes[name], confidence) for name in others}
+    pairs = {name: pairing.success(outcomes[chosen], outcomes[name], confidence) for name in others}
     known = {name: pair for name, pair in pairs.items() if pair is not None}
     adjusted = intervals.holm([pair.p for pair in known.values()])
     return tuple(
@@ -115,6 +125,7 @@ def _worth(found: CandidateFigures, money: MoneyScale) -> str:
 
 def _picked(
     pick: str,
+    *,
     best: str,
     meeting: Sequence[str],
     named: ByName,

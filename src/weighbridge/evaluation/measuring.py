@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def cost_per_success(outcomes: Outcomes, confidence: float) -> Estimate:
     success = np.nan_to_num(outcomes.success, nan=0.0)
     if not success.any():
         return Estimate(why="nothing succeeded", n=len(outcomes), confidence=confidence)
-    return intervals.ratio(cost, success, outcomes, confidence)
+    return intervals.cost_per_success(cost, success, outcomes, confidence)
 
 
 def latencies(seconds: Floats, confidence: float, timeout: float | None) -> dict[str, Estimate]:
@@ -115,5 +115,5 @@ def _tokens(tokens: Mapping[str, Floats]) -> dict[str, float]:
     return {name: float(np.nanmean(column)) for name, column in tokens.items() if not np.isnan(column).all()}
 
 
-def _counted(names: object) -> dict[str, int]:
-    return dict(Counter(names).most_common())  # type: ignore[call-overload]
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())

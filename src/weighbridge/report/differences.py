@@ -48,7 +48,7 @@ def _shifts(shifts: Sequence[Shift]) -> Table:
     for one in shifts:
         show = wording.figure_show(one.name)
         signed = wording.points if one.name == "error_rate" else show
-        values = (wording.middle(estimate, show) for estimate in (one.before, one.after))
+        values = (wording.full(estimate, show) for estimate in (one.before, one.after))
         table.add_row(
             Text(wording.figure_name(one.name)),
             *map(Text, values),
