@@ -178,20 +178,20 @@ def test_samples_that_cannot_be_read_are_found_before_a_run(vendor: Vendor, caps
     assert "s.jsonl:2" in checks["samples", "v"]["says"]
     Path("s.jsonl").write_text("\n")
     code, checks = examined(capsys)
-    assert (code, checks["samples", "v"]["says"]) == (2, "s.jsonl holds no sample")
+    assert (code, checks["samples", "v"]["says"]) == (2, "s.jsonl: it holds no sample")
     Path("s.jsonl").unlink()
     code, checks = examined(capsys)
-    assert (code, checks["samples", "v"]["says"]) == (2, "s.jsonl cannot be read: no such file or directory")
+    assert (code, checks["samples", "v"]["status"]) == (2, "failed")
 
 
 def test_bad_lines_that_may_be_skipped_are_a_warning(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
     write(vendor.url)
     source = Path("weighbridge.yaml").read_text()
     Path("weighbridge.yaml").write_text(source.replace("file: s.jsonl", "file: s.jsonl, skip_bad: true"))
-    Path("s.jsonl").write_text(f"{SAMPLE}{{bad\n\n{SAMPLE}")
+    Path("s.jsonl").write_text(f"{SAMPLE}{{bad\n\n")
     code, checks = examined(capsys)
     assert (code, checks["samples", "v"]["status"]) == (0, "warning")
-    assert checks["samples", "v"]["says"] == "2 in s.jsonl, 1 unreadable lines left out"
+    assert checks["samples", "v"]["says"] == "1 in s.jsonl, 1 unreadable left out"
 
 
 def test_a_scorer_that_cannot_be_built_is_found_before_a_run(
@@ -200,7 +200,19 @@ def test_a_scorer_that_cannot_be_built_is_found_before_a_run(
     write(vendor.url, scorers="{ok: {exakt: {}}}")
     code, checks = examined(capsys)
     assert (code, checks["scorers", "v"]["status"]) == (2, "failed")
-    assert "exakt" in checks["scorers", "v"]["says"]
+    assert checks["scorers", "v"]["says"] == "weighbridge.yaml:10: no scorer is of the kind 'exakt'"
+    assert checks["scorers", "v"]["mend"] == "Did you mean exact?"
+
+
+def test_checks_that_samples_bring_are_built_too(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
+    write(vendor.url)
+    check = '{"request": {"messages": [{"role": "user", "content": "Hi"}]}, "checks": {"own": {"KIND": {}}}}\n'
+    Path("s.jsonl").write_text(check.replace("KIND", "exact"))
+    code, checks = examined(capsys)
+    assert (code, checks["scorers", "v"]["says"]) == (0, "ok, own (from samples)")
+    Path("s.jsonl").write_text(check.replace("KIND", "exakt"))
+    code, checks = examined(capsys)
+    assert (code, checks["scorers", "v"]["status"]) == (2, "failed")
 
 
 def test_a_prompt_file_that_is_missing_is_found_before_a_run(
@@ -232,7 +244,8 @@ def test_nothing_is_left_in_the_folder(vendor: Vendor, tmp_path: Path) -> None:
 
 def test_offline_calls_nobody(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:
     write(vendor.url)
-    code, checks = examined(capsys, "--offline")
+    Path("weighbridge.yaml").rename("other.yaml")
+    code, checks = examined(capsys, "--offline", "--config", "other.yaml")
     assert (code, vendor.asked) == (0, [])
     assert not [subject for subject, _ in checks if subject in {"provider", "model"}]
 

@@ -77,6 +77,14 @@ def test_an_anchor_may_be_used_again_and_is_marked_where_it_is_used() -> None:
     assert document.value["a"]["x"] == 1, "a copy, not the same mapping"
 
 
+def test_a_mapping_may_take_in_another_and_its_own_keys_win() -> None:
+    """Merge keys, which YAML 1.2 dropped and everybody writes: in any order, and what they bring has their line."""
+    document = parse("a: &a {x: 1, y: {z: 2}}\nb:\n  x: 3\n  <<: *a\nc: {<<: [{x: 8}, *a], y: 4}\n", "w.yaml")
+    assert document.value["b"] == {"x": 3, "y": {"z": 2}}
+    assert document.value["c"] == {"x": 8, "y": 4}
+    assert (document.line(("b", "x")), document.line(("b", "y", "z"))) == (3, 4)
+
+
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
@@ -107,7 +115,9 @@ def test_an_anchor_may_be_used_again_and_is_marked_where_it_is_used() -> None:
             "w.yaml:1: YAML tag 'tag:yaml.org,2002:python/object/apply:os.getcwd'",
         ),
         ("a: !mine 3\n", "w.yaml:1: YAML tag '!mine' is not accepted"),
-        ("b: &b {x: 1}\na:\n  <<: *b\n", "w.yaml:3: merge keys (`<<`) are not accepted. Write the keys out."),
+        ("a:\n  <<: 3\n", "w.yaml:2: `<<` under a does not lead to a mapping. Write it as `<<: *name`."),
+        ("a: {<<: [{x: 1}, y]}\n", "w.yaml:1: `<<` under a does not lead to a mapping"),
+        ("b: &b {x: 1}\na:\n  <<: *b\n  <<: *b\n", "w.yaml:4: a.<< is given twice (first on line 3)"),
         ("? [a, b]\n: 1\n", "w.yaml:1: a key under the top is not a word"),
         ("a: {'': 1}\n", "w.yaml:1: an empty key under a"),
     ],

@@ -15,8 +15,9 @@ def sides(run: Run, *names: str) -> list[Side]:
     return [Side(run, outcomes[name]) for name in names]
 
 
-def two(home: Path, before: Made, after: Made, **more: int) -> Comparison:
-    left, right = sides(make_run(home, candidates=[before, after], **more), before.name, after.name)
+def two(home: Path, before: Made, after: Made, *, samples: int = 60, repeats: int = 1, clusters: int = 0) -> Comparison:
+    run = make_run(home, candidates=[before, after], samples=samples, repeats=repeats, clusters=clusters)
+    left, right = sides(run, before.name, after.name)
     return compare([(left, right)])[0]
 
 

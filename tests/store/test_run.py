@@ -7,6 +7,7 @@ import pytest
 from tests.synthetic_runs import make_manifest, make_run, make_samples
 
 from weighbridge.errors import UsageError
+from weighbridge.replay.journal import Journal
 from weighbridge.samples.sample import Sample
 from weighbridge.scorers.score import Score
 from weighbridge.store.rows import Scored
@@ -144,3 +145,14 @@ def test_a_line_added_after_sealing_makes_the_tables_old(tmp_path: Path) -> None
     with run.journal.open("ab") as file:
         file.write(b"\n")
     assert not run.sealed()
+
+
+def test_what_the_replay_engine_journals_is_what_is_read(tmp_path: Path) -> None:
+    """The store reads the engine's own lines: its header, what was sent, and results."""
+    made = small(tmp_path).results()
+    run = Run.create(tmp_path, make_manifest((), (), 1, 0, (), "x", BEGUN + timedelta(days=1)))
+    with Journal(run.journal, run=run.id, plan="p") as journal:
+        for key, result in made.items():
+            journal.sent(key, 0)
+            journal.result(result)
+    assert run.results() == made

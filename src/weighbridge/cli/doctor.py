@@ -24,7 +24,8 @@ from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.providers.price import Price
 from weighbridge.providers.provider import Provider
 from weighbridge.samples.sample import Sample
-from weighbridge.scorers.registry import build as build_scorer
+from weighbridge.samples.sampleset import SampleSet
+from weighbridge.scorers.panel import Panel
 from weighbridge.store.finding import home_folder
 from weighbridge.transport.client import Client
 from weighbridge.transport.connection import Timeouts
@@ -56,7 +57,7 @@ class Check:
 
 
 def doctor(
-    file: Path = Path("weighbridge.yaml"),
+    config: Path = Path("weighbridge.yaml"),
     *,
     timeout: str = "10s",
     offline: bool = False,
@@ -69,8 +70,8 @@ def doctor(
 
     Parameters
     ----------
-    file
-        The configuration.
+    config
+        The configuration file.
     timeout
         How long to wait for a provider, such as 10s.
     offline
@@ -82,10 +83,10 @@ def doctor(
         seconds = duration(timeout)
     except ValueError as error:
         raise UsageError(f"--timeout must be {error}, not {timeout!r}") from None
-    config = load(file)
-    checks = [Check("configuration", str(file), "ok", _counted(config)), *_here(config)]
+    read = load(config)
+    checks = [Check("configuration", str(config), "ok", _counted(read)), *_here(read)]
     if not offline:
-        checks += run(_reach(config, seconds))
+        checks += run(_reach(read, seconds))
     checks.sort(key=lambda check: _ORDER.index(check.subject))
     code = min((check.exit_code for check in checks if check.status == "failed"), default=0)
     if json:
@@ -116,8 +117,7 @@ def _here(config: Config) -> Iterator[Check]:
     for name in config.candidates:
         yield _candidate(config, name)
     for name in config.evaluations:
-        yield _samples(config, name)
-        yield _scorers(config, name)
+        yield from _samples(config, name)
 
 
 def _data_folder(home: Path) -> Check:
@@ -181,51 +181,38 @@ def _candidate(config: Config, name: str) -> Check:
     return Check("candidate", name, "ok", ", ".join(says) or "no prompts of its own")
 
 
-def _samples(config: Config, name: str) -> Check:
+def _samples(config: Config, name: str) -> Iterator[Check]:
+    """The sample file, and the scorers that it and the evaluation name."""
     section = config.evaluations[name].samples
-    count, bad = 0, 0
+    samples: list[Sample] = []
     try:
-        with config.file(section.file).open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                count += bool(line.strip())
-                why = _unreadable(line)
-                bad += bool(why)
-                if why and not section.skip_bad:
-                    says = f"{section.file}:{number}: {why}"
-                    return Check("samples", name, "failed", says, "Mend the line, or set skip_bad: true.", _USAGE)
-    except OSError as error:
-        says = f"{section.file} cannot be read: {(error.strerror or str(error)).lower()}"
-        return Check("samples", name, "failed", says, f"It is named at {config.where('evaluations', name)}.", _USAGE)
-    if count == bad:
-        return Check("samples", name, "failed", f"{section.file} holds no sample", "Add some.", _USAGE)
-    says = f"{count - bad} in {section.file}"
-    return Check(
-        "samples", name, "warning" if bad else "ok", f"{says}, {bad} unreadable lines left out" if bad else says
-    )
+        read = SampleSet.load(config.file(section.file), skip_bad=section.skip_bad)
+    except WeighbridgeError as error:
+        yield Check.failure("samples", name, error)
+    else:
+        samples = read.samples
+        says = f"{len(read)} in {section.file}"
+        left_out = f", {len(read.bad)} unreadable left out" if read.bad else ""
+        yield Check("samples", name, "warning" if read.bad else "ok", says + left_out)
+    yield _scorers(config, name, samples)
 
 
-def _unreadable(line: bytes) -> str:
-    """Why a line is no sample; empty where it is one, or is blank."""
-    if not line.strip():
-        return ""
+def _scorers(config: Config, name: str, samples: list[Sample]) -> Check:
+    specs = config.evaluations[name].scorers
+    panel = None
     try:
-        _SAMPLE.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"not a sample: {error}"
-    return ""
-
-
-_SAMPLE: Final = msgspec.json.Decoder(Sample)
-
-
-def _scorers(config: Config, name: str) -> Check:
-    evaluation = config.evaluations[name]
-    for scorer, kind, settings in evaluation.scorer_kinds():
-        try:
-            build_scorer(scorer, {kind: settings})
-        except WeighbridgeError as error:
-            return Check.failure("scorers", name, error)
-    return Check("scorers", name, "ok", ", ".join(evaluation.scorers) or "brought by the samples")
+        panel = Panel.of(specs, base=config.folder)
+        for sample in samples:
+            panel.check(sample)
+    except WeighbridgeError as error:
+        error.where = error.where or config.where("evaluations", name, "scorers")
+        return Check.failure("scorers", name, error)
+    finally:
+        if panel is not None:
+            panel.close()
+    brought = sorted({check for sample in samples for check in sample.checks} - set(specs))
+    said = [*specs, *(f"{check} (from samples)" for check in brought)]
+    return Check("scorers", name, "ok", ", ".join(said) or "none")
 
 
 async def _reach(config: Config, seconds: float) -> list[Check]:

@@ -177,7 +177,7 @@ evaluations:
     endpoint: answers
     samples: {{file: {samples}}}
     scorers:
-      right: {{contains: {{}}}}      # the expected answer stands in the reply
+      right: {{contains: {{word: true}}}}   # the expected answer stands in the reply, as a word of its own
     repeats: 1
     arrivals: {{concurrency: 2}}   # or {{poisson: 4/s}}: as users come
     budget: $1                   # stops before it is exceeded

@@ -14,13 +14,14 @@ from typing import Final
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.exceptions import UnknownCommandError
 
-from weighbridge import __version__
 from weighbridge.cli import console
 from weighbridge.errors import MeasurementError, UsageError, WeighbridgeError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "quickstart": ("weighbridge.cli.quickstart:quickstart", "Evaluate two real local models on bundled samples."),
     "init": ("weighbridge.cli.init:init", "Write a starter weighbridge.yaml from the keys in the environment."),
     "doctor": ("weighbridge.cli.doctor:doctor", "Check configuration, keys, reachability, prices and samples."),
+    "eval": ("weighbridge.cli.eval:eval_", "Replay samples against candidates, score them, say which to use."),
     "compare": ("weighbridge.cli.compare:compare", "Compare two runs or candidates: what broke, what was fixed."),
     "leaderboard": ("weighbridge.cli.leaderboard:leaderboard", "Show a run's figures, and which candidate to use."),
     "schema": ("weighbridge.cli.schema:schema", "Print the JSON Schema of weighbridge.yaml, for editors."),
@@ -74,7 +75,7 @@ def make_app() -> App:
     app = App(
         name="weighbridge",
         help="Weigh every model on your own traffic, and route on the evidence.",
-        version=__version__,
+        version=_version,
         help_format="plaintext",
         default_parameter=Parameter(negative=()),  # a flag is given or not: no `--no-json`
         print_error=False,
@@ -85,6 +86,12 @@ def make_app() -> App:
     for order, (name, (path, line)) in enumerate(COMMANDS.items()):
         app.command(path, name=name, help=line, sort_key=order)
     return app
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 -- only for `--version`
+
+    return version("weighbridge")
 
 
 def _report(error: WeighbridgeError, tokens: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
 MAX_VALUES: Final = 100_000
 
+_MERGE: Final = "<<"
 _INT = re.compile(r"[-+]?\d+", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", re.ASCII)
 _WORDS: Final[dict[str, Any]] = {
@@ -173,22 +174,35 @@ class _Reader:
 
     def _mapping(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         while not isinstance(key := self._next(), yaml.MappingEndEvent):
             name = self._key(key, path)
             place = (*path, name)
-            if name in result:
+            if place in self.marks and (name in result or name == _MERGE):
                 what = f"{dotted(place)} is given twice (first on line {self.marks[place]})"
                 raise self._refusal(key, what, "Keep one of them.")
             self.marks[place] = self._line(key)
-            result[name] = self._value(self._next(), place)
-        return result
+            value = self._value(self._next(), place)
+            if name == _MERGE and key.implicit[0]:
+                merged = self._merged(key, value, path)
+            else:
+                result[name] = value
+        inherited = {name: value for name, value in merged.items() if name not in result}
+        self.marks |= dict.fromkeys(((*path, name) for name in inherited), self.marks.get((*path, _MERGE), 1))
+        return result | inherited
+
+    def _merged(self, event: Any, value: Any, path: Path) -> dict[str, Any]:
+        """What `<<` brings: one mapping, or several of which the first wins. A mapping's own keys win over it."""
+        parts = value if isinstance(value, list) else [value]
+        if not all(isinstance(part, dict) for part in parts):
+            what = f"`<<` under {dotted(path) or 'the top'} does not lead to a mapping"
+            raise self._refusal(event, what, "Write it as `<<: *name`.")
+        return {name: item for part in reversed(parts) for name, item in part.items()}
 
     def _key(self, event: Any, path: Path) -> str:
         under = dotted(path) or "the top"
         if not isinstance(event, yaml.ScalarEvent):
             raise self._refusal(event, f"a key under {under} is not a word", "Write `name: value`.")
-        if event.value == "<<" and event.implicit[0]:
-            raise self._refusal(event, "merge keys (`<<`) are not accepted", "Write the keys out.")
         if not event.value:
             raise self._refusal(event, f"an empty key under {under}", "Give it a name.")
         return str(event.value)

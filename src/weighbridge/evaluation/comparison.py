@@ -217,4 +217,4 @@ def overall(found: Sequence[Comparison]) -> Finding:
     """The worst finding of several."""
     findings = {one.finding for one in found}
     order: tuple[Finding, ...] = ("worse", "better", "no difference shown")
-    return next(one for one in order if one in findings)
+    return next((one for one in order if one in findings), "no difference shown")

@@ -21,13 +21,12 @@ class CandidateSetting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
 
 
 class Setting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """`facts` are (label, value); `warning` says why the figures may not be trusted, and is empty otherwise."""
+    """`facts` are (label, value), those without a value left out."""
 
     facts: tuple[tuple[str, str], ...]
     candidates: tuple[CandidateSetting, ...]
     constraints: tuple[Constraint, ...] = ()
     config: str = ""
-    warning: str = ""
 
 
 def setting(record: Manifest) -> Setting:
@@ -55,7 +54,6 @@ def setting(record: Manifest) -> Setting:
         candidates=tuple(map(_candidate, record.candidates)),
         constraints=record.constraints,
         config=record.config,
-        warning=_warning(record),
     )
 
 
@@ -77,15 +75,6 @@ def _price(record: CandidateRecord) -> str:
     rest = _json({name: value for name, value in record.price.items() if isinstance(value, list | dict) and value})
     source = f" ({record.price_from})" if record.price_from else ""
     return f"{', '.join(parts)} per million tokens{'' if rest == '{}' else ' ' + rest}{source}"
-
-
-def _warning(record: Manifest) -> str:
-    said = []
-    if record.saturation and record.saturation.saturated:
-        said.append(f"The measuring client was saturated, so latencies are too high: {record.saturation.explanation}.")
-    if record.status != "complete":
-        said.append(f"This run is not complete ({record.reason or record.status}).")
-    return " ".join(said)
 
 
 def _json(value: Any) -> str:

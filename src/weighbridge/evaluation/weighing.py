@@ -91,7 +91,9 @@ def _notes(record: Manifest, candidates: dict[str, CandidateFigures], results: i
         why = f" ({record.reason})" if record.reason else ""
         notes.append(f"This run is not complete{why}: {results:,} of {counted(record.planned, 'result')} so far.")
     if record.saturation is not None and record.saturation.saturated:
-        notes.append(f"The measuring client was saturated, so latencies are too high: {record.saturation.explanation}.")
+        notes.append(
+            f"Latencies are higher than they were, for the measuring client was too slow: {record.saturation.explanation}"
+        )
     for name, found in candidates.items():
         if found.unscored:
             notes.append(

@@ -184,7 +184,7 @@ class Replay:
             while pending and not self._stopping.is_set():
                 done, _ = await asyncio.wait({*pending, stop}, return_when=asyncio.FIRST_COMPLETED)
                 pending -= done  # type: ignore[arg-type]  # `stop` is never among them
-                self._reap(done - {stop})  # type: ignore[arg-type]  # as above
+                self._reap(done - {stop})
             if pending:
                 done_late, pending = await asyncio.wait(pending, timeout=self._grace)
                 self._reap(done_late)

@@ -18,7 +18,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`labels`: what may be chosen. Where the answer begins with a label, or says "answer: X", that is the choice;
     otherwise exactly one label must be named anywhere in it. Two different ones fail, and the explanation says so."""
 
-    labels: list[str] = ["A", "B", "C", "D"]
+    labels: tuple[str, ...] = ("A", "B", "C", "D")
     expected: list[Any] | None = None
 
 

@@ -18,7 +18,7 @@ class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expected: list[Any] | None = None
     all: bool = False
     word: bool = False
-    none: list[str] = []
+    none: tuple[str, ...] = ()
 
 
 class Contains:

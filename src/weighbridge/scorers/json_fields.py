@@ -19,7 +19,7 @@ class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`ignore`: paths left out, such as `greeting` or `lines[].note`; a name alone stands for everything below it.
     `tolerance`: how far off a number may be. `ordered`: the order of lists matters. `passes`: the F1 that passes."""
 
-    ignore: list[str] = []
+    ignore: tuple[str, ...] = ()
     tolerance: float = 0.0
     ordered: bool = True
     passes: float = 1.0
