@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "eval": ("weighbridge.cli.eval:eval_", "Replay samples against candidates, score them, say which to use."),
     "compare": ("weighbridge.cli.compare:compare", "Compare two runs or candidates: what broke, what was fixed."),
     "leaderboard": ("weighbridge.cli.leaderboard:leaderboard", "Show a run's figures, and which candidate to use."),
+    "simulate": ("weighbridge.cli.simulate:simulate", "Serve a provider with known latencies and faults."),
     "schema": ("weighbridge.cli.schema:schema", "Print the JSON Schema of weighbridge.yaml, for editors."),
 }
 """Each subcommand's import path and its line in `--help`, in that order."""

@@ -188,7 +188,7 @@ def _evaluation(
 
 
 def _arrivals(arrivals: Arrivals, path: Path) -> Iterator[Found]:
-    chosen = [name for name in Arrivals.__struct_fields__ if getattr(arrivals, name) is not None]
+    chosen = [name for name in ("concurrency", "constant", "poisson") if getattr(arrivals, name) is not None]
     if len(chosen) != 1:
         what = f"{dotted(path)} must be one of concurrency, constant, poisson"
         yield path, f"{what}, not {' and '.join(chosen) or 'none'}", "Such as: {poisson: 4/s}"

@@ -166,6 +166,7 @@ class Arrivals(Section, frozen=True, kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     constant: PerSecond | None = None
     poisson: PerSecond | None = None
+    ramp: Annotated[Seconds, Meta(description="A closed loop begins its requests spread over this time.")] = 0.0
 
 
 class TimeoutsSection(Section, frozen=True, kw_only=True):

@@ -144,7 +144,7 @@ def _arrivals(section: ArrivalsSection, seed: int) -> Arrivals:
         return Constant(section.constant)
     if section.poisson is not None:
         return Poisson(section.poisson, seed)
-    return Closed(section.concurrency or 1)
+    return Closed(section.concurrency or 1, section.ramp)
 
 
 def _record(candidate: Candidate) -> CandidateRecord:

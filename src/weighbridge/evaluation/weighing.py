@@ -92,7 +92,8 @@ def _notes(record: Manifest, candidates: dict[str, CandidateFigures], results: i
         notes.append(f"This run is not complete{why}: {results:,} of {counted(record.planned, 'result')} so far.")
     if record.saturation is not None and record.saturation.saturated:
         notes.append(
-            f"Latencies are higher than they were, for the measuring client was too slow: {record.saturation.explanation}"
+            "Latencies are higher than they were, for the measuring client was too slow: "
+            f"{record.saturation.explanation}"
         )
     for name, found in candidates.items():
         if found.unscored:

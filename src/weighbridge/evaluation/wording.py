@@ -57,12 +57,10 @@ class MoneyScale:
 
 
 def interval(estimate: Estimate, show: Callable[[float], str]) -> str:
-    """The interval alone, in brackets; nothing where there is none."""
-    if estimate.low is None and estimate.high is None and estimate.beyond != "low":
+    """The interval alone, in brackets; nothing where there is none, or where all of it is beyond the time-out."""
+    if estimate.low is None and estimate.high is None:
         return ""
     low = "?" if estimate.low is None else show(estimate.low)
-    if estimate.beyond == "low":
-        low = beyond(estimate, show)
     high = beyond(estimate, show) if estimate.beyond else "∞" if estimate.high is None else show(estimate.high)
     return f"[{_without_repeats(low, high)}]"
 

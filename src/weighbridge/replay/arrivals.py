@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """`concurrency` requests in flight; the next is meant to leave when one of them ends."""
+    """`concurrency` requests in flight; the next is meant to leave when one of them ends. They begin spread over `ramp`
+    seconds: begun all at once, they keep step for the whole run, and every reply comes in a burst of them."""
 
     concurrency: int
+    ramp: float = 0.0
 
     def __str__(self) -> str:
-        return f"closed loop, {self.concurrency} at a time"
+        ramped = f", begun over {self.ramp:g} s" if self.ramp else ""
+        return f"closed loop, {self.concurrency} at a time{ramped}"
 
 
 @dataclass(frozen=True, slots=True)

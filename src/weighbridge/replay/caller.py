@@ -103,7 +103,7 @@ class ProviderCaller:
                 outgoing.body,
                 intended=intended,
                 timeouts=self._timeouts,
-                headers={"Idempotency-Key": self._key(job, attempt)},
+                headers={"Idempotency-Key": self.idempotency_key(job, attempt)},
             )
             status = reply.status
             answer = dialect.answer(reply, streamed=self._stream)
@@ -144,6 +144,7 @@ class ProviderCaller:
         price = self._candidates[job.candidate].model.price
         return price.cost(usage) if price is not None else None
 
-    def _key(self, job: Job, attempt: int) -> str:
+    def idempotency_key(self, job: Job, attempt: int) -> str:
+        """The same for the same attempt of the same run, whichever process makes it."""
         said = f"{self._run}/{job.candidate}/{job.sample}/{job.repeat}/{attempt}"
         return "wb-" + hashlib.blake2b(said.encode(), digest_size=16).hexdigest()

@@ -112,10 +112,8 @@ def _checked(line: bytes) -> Sample:
 def _why(error: Exception, line: bytes) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
-    if (
-        isinstance(error, msgspec.ValidationError)
-        or (isinstance(error, ValueError)
-        and not isinstance(error, msgspec.DecodeError))
+    if isinstance(error, msgspec.ValidationError) or (
+        isinstance(error, ValueError) and not isinstance(error, msgspec.DecodeError)
     ):
         return str(error)
     shown = line[:60].decode("utf-8", "replace").strip()

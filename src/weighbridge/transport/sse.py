@@ -43,14 +43,16 @@ class EventReader:
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes. Raises EventTooLong."""
         # Nearly every read is one or more whole `data: …` events: those need no line-by-line state.
-        if data[:6] == b"data: " and data[-2:] == b"\n\n" and self._between_events() and b"\r" not in data:
+        if data[:6] == b"data: " and data[-2:] == b"\n\n" and self.between_events and b"\r" not in data:
             pieces = data[:-2].split(b"\n\n")
             if all(piece[:6] == b"data: " and b"\n" not in piece for piece in pieces):
                 self._fresh = False
                 return [Event(piece[6:]) for piece in pieces]
         return self._feed_lines(data)
 
-    def _between_events(self) -> bool:
+    @property
+    def between_events(self) -> bool:
+        """True where nothing of an event is held back."""
         return not (self._rest or self._data or self._event or self._id)
 
     def finish(self) -> list[Event]:
@@ -103,10 +105,15 @@ class EventReader:
 def stamped_events(reads: Iterable[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
     """(arrival, data) of every event; an event arrives with the read that completes it. Raises EventTooLong."""
     reader = EventReader()
-    feed = reader.feed
     found: list[tuple[float, bytes]] = []
+    between = True  # no event is begun and not ended
     at = 0.0
     for at, data in reads:
-        found.extend((at, event.data) for event in feed(data))
+        # One `data: …` event a read is what nearly every provider sends; it needs no reader.
+        if between and data[:6] == b"data: " and data[-2:] == b"\n\n" and data.count(b"\n") == 2 and b"\r" not in data:
+            found.append((at, data[6:-2]))
+            continue
+        found.extend((at, event.data) for event in reader.feed(data))
+        between = reader.between_events
     found.extend((at, event.data) for event in reader.finish())
     return found

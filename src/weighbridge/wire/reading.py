@@ -15,6 +15,7 @@ from weighbridge.wire.views import ChoiceView, LogprobsView, MessageView, ReplyV
 
 _SHOWN = 80
 _DONE = b"[DONE]"
+_DONE_AT_MOST = 16
 
 
 class Unreadable(WeighbridgeError):
@@ -97,7 +98,7 @@ class Stream:
     def add(self, at: float, data: bytes) -> None:
         """One event's data. Raises Unreadable and StreamFailed."""
         self.last = at
-        if data == _DONE or data.strip() == _DONE:
+        if len(data) < _DONE_AT_MOST and data.strip() == _DONE:
             self._done = True
             return
         view = _decoded(data)
@@ -107,9 +108,9 @@ class Stream:
         if self._head is None or (not self._head.model and view.model):
             self._head = view
         self._fingerprint = view.system_fingerprint or self._fingerprint
-        usage = view.usage_view()
-        if usage is not None:
-            self._usage = usage.read()  # the last one counts: some servers send it with every chunk
+        if view.usage is not None or view.x_groq is not None:
+            usage = view.usage_view()
+            self._usage = usage.read() if usage is not None else self._usage  # some servers send it with every chunk
         for choice in view.choices or ():
             if choice.index:
                 self._other_choices = max(self._other_choices, choice.index)
@@ -123,9 +124,9 @@ class Stream:
             token = answering = True
         delta = choice.delta or choice.message
         if delta is not None:
-            thought, answering_delta = self._delta(delta)
-            answering = answering or answering_delta
-            token = token or thought or answering
+            thinking, answers = self._delta(delta)
+            answering = answering or answers
+            token = thinking or answering
         if choice.finish_reason is not None:
             self._finish = choice.finish_reason
         if choice.logprobs is not None:
@@ -139,8 +140,12 @@ class Stream:
         """Takes in one delta; says whether it bears reasoning, and whether it bears the answer."""
         answering = thinking = False
         content = delta.content
-        if content:
-            text, thoughts = (content, "") if isinstance(content, str) else text_of(content)
+        if type(content) is str:
+            if content:
+                self._text.append(content)
+                answering = True
+        elif content:
+            text, thoughts = text_of(content)
             if text:
                 self._text.append(text)
                 answering = True

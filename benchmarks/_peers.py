@@ -47,7 +47,16 @@ def aiperf(base_url: str, streams: int, requests: int, cpus: Iterable[int]) -> d
         prompts = _prompts(Path(folder) / "prompts.jsonl", "text")
         said = _run(
             [
-                *(command, "profile", "--model", MODEL, "--url", base_url.removesuffix("/v1"), "--endpoint-type", "chat"),
+                *(
+                    command,
+                    "profile",
+                    "--model",
+                    MODEL,
+                    "--url",
+                    base_url.removesuffix("/v1"),
+                    "--endpoint-type",
+                    "chat",
+                ),
                 *("--streaming", "--concurrency", str(streams), "--request-count", str(requests), "--ui", "none"),
                 *("--tokenizer", tokenizer, "--use-server-token-count", "--custom-dataset-type", "single_turn"),
                 *("--input-file", str(prompts), "--output-artifact-dir", f"{folder}/out"),
