@@ -111,3 +111,34 @@ def _run(command: list[str], cpus: Iterable[int]) -> str:
     pinned = ["taskset", "-c", ",".join(map(str, cpus)), *command]
     done = subprocess.run(pinned, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     return done.stdout + done.stderr
+
+
+_TASK = """
+import sys
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.scorer import exact
+from inspect_ai.solver import generate
+count, url, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+samples = [Sample(input=f"What is {n} + {42 - n}?", target="42", id=n) for n in range(count)]
+import time
+began = time.perf_counter()
+logs = eval(Task(dataset=MemoryDataset(samples), solver=generate(), scorer=exact()), model="openai/null",
+            model_base_url=url, max_connections=64, max_samples=64, log_dir=folder, display="none")
+print(logs[0].status, count / (time.perf_counter() - began))
+"""
+
+
+def inspect(base_url: str, samples: int, cpus: Iterable[int]) -> dict[str, Any]:
+    """Samples a second of an Inspect task with the `exact` scorer on the same server."""
+    command = find("inspect")
+    if command is None:
+        return {"missing": "inspect-ai is not installed"}
+    python = str(Path(command).parent / "python")
+    os.environ["OPENAI_API_KEY"] = "none"
+    with tempfile.TemporaryDirectory() as folder:
+        said = _run([python, "-c", _TASK, str(samples), base_url, folder], cpus)
+    words = said.split()
+    if "success" not in words:
+        return {"missing": f"inspect failed: {said[-300:]}"}
+    return {"samples_per_s": float(words[words.index("success") + 1]), "samples": samples}
