@@ -1,7 +1,7 @@
 """Other tools on the same server in the same run: AIPerf, GuideLLM and Inspect, where they are installed.
 
-A peer is found on PATH, or in one of the folders of $WEIGHBRIDGE_PEERS (separated by ':'; each a bin folder of a virtual
-environment: the peers' dependencies do not go together).
+A peer is found on PATH, or in one of the folders of $WEIGHBRIDGE_PEERS (separated by ':'; each a bin folder of a
+virtual environment: the peers' dependencies do not go together).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""How far from the truth is a measured TTFT, and a measured gap between tokens?
+"""How far from the truth a measured TTFT is, and a measured gap between tokens.
 
-The simulator runs in a process of its own on one core and notes when it really sent each chunk; the replay engine runs on
-the other and measures. Both clocks are the machine's monotonic one. An error is measured minus true, request by request.
+The simulator runs in a process of its own on one core and notes when it really sent each chunk; the replay engine runs
+on the other and measures. Both clocks are the machine's monotonic one. An error is measured minus true, request by
+request.
 
     python benchmarks/measurement_error.py [--streams 100,500,1000] [--json] [--quick] [--peers]
 """
@@ -16,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import _peers
 import numpy as np
 
+import _peers
 from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.presets import PRESETS
 from weighbridge.providers.provider import Model, Provider

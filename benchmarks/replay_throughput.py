@@ -1,4 +1,4 @@
-"""How many requests a second can one core replay, and how many samples a second does a whole evaluation manage?
+"""How many requests a second one core replays, and how many samples a second a whole evaluation manages.
 
 A null server runs on one core; the replay engine on the other. `requests_per_s_per_core` is replay alone: plan, pace,
 request, reply read and understood, journalled. `samples_per_s_end_to_end` is `weighbridge.evaluation` from the
@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import _peers
-
 from weighbridge.config.load import loads
 from weighbridge.evaluation.plan import prepare
 from weighbridge.evaluation.run import begin, evaluate

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quickstart": {"errors"},
 }
 MAY_IMPORT["cli"] = set(MAY_IMPORT)
+MAY_IMPORT["__main__"] = {"cli"}
 
 # Each heavy library has one door.
 ONLY_IN = {

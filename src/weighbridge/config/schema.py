@@ -19,7 +19,7 @@ def schema() -> dict[str, Any]:
     whole = _units(msgspec.json.schema(Sections))
     definitions = whole["$defs"]
     definitions["ProviderSection"]["properties"]["preset"]["anyOf"][0]["enum"] = sorted(PRESETS)
-    definitions["Arrivals"] |= {"minProperties": 1, "maxProperties": 1}
+    definitions["Arrivals"]["oneOf"] = [{"required": [name]} for name in ("concurrency", "constant", "poisson")]
     scorers = definitions["EvaluationSection"]["properties"]["scorers"]
     scorers["additionalProperties"] |= {"minProperties": 1, "maxProperties": 1}
     return {"$schema": ID, "title": "weighbridge.yaml", **whole}

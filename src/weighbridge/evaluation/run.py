@@ -148,7 +148,8 @@ def _reason(outcome: Outcome) -> str:
 def _notes(outcome: Outcome) -> list[str]:
     if not outcome.resent:
         return []
-    return [
+    said = (
         f"{outcome.resent} requests were in flight when an earlier process ended, and were sent again under the same "
         "Idempotency-Key: a provider that does not know that header was paid twice for them"
-    ]
+    )
+    return [said]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
-from typing import Literal
+from typing import Any, Literal
 
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.replay.arrivals import Arrivals, Closed, Open, Trace
@@ -190,8 +190,8 @@ class Replay:
         try:
             while pending and not self._stopping.is_set():
                 done, _ = await asyncio.wait({*pending, stop}, return_when=asyncio.FIRST_COMPLETED)
-                pending -= done  # type: ignore[arg-type]  # `stop` is never among them
-                self._reap(done - {stop})
+                pending = {task for task in pending if task not in done}
+                self._reap([task for task in done if task is not stop])
             if pending:
                 done_late, pending = await asyncio.wait(pending, timeout=self._grace)
                 self._reap(done_late)
@@ -202,7 +202,7 @@ class Replay:
             await asyncio.gather(stop, *pending, return_exceptions=True)
 
     @staticmethod
-    def _reap(tasks: set[asyncio.Task[None]]) -> None:
+    def _reap(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.result()
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 from pathlib import Path
 from time import monotonic
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 
@@ -23,6 +23,19 @@ from weighbridge.transport.server_connection import encoded, error_body
 _JSON = encoded([("Content-Type", "application/json")])
 _SSE = [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-cache")]
 _APIS = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+
+
+class _Serving(NamedTuple):
+    """One request that is being answered, and what with."""
+
+    api: str
+    asked: Asked
+    responder: Responder
+    entry: Entry
+    tokens: list[str]
+    finish: str
+    prompt: int
+    headers: dict[str, str]
 
 
 class Simulator:
@@ -145,10 +158,8 @@ class Simulator:
             responder.reply(recorded.status, recorded.headers, recorded.body.encode())
             return
         tokens, finish = self._tokens_for(asked, recorded)
-        if asked.stream:
-            await self._stream(api, asked, responder, entry, tokens, finish, prompt, fault, headers)
-        else:
-            await self._whole(api, asked, responder, entry, tokens, finish, prompt, headers)
+        serving = _Serving(api, asked, responder, entry, tokens, finish, prompt, headers)
+        await (self._stream(serving, fault) if asked.stream else self._whole(serving))
 
     def _tokens_for(self, asked: Asked, recorded: Recorded | None) -> tuple[list[str], str]:
         if recorded is not None and recorded.answer is not None:
@@ -164,58 +175,33 @@ class Simulator:
         thoughts = self.settings.reasoning_tokens
         return replies.usage(prompt, made + thoughts, self.settings.cached_tokens, thoughts)
 
-    async def _whole(
-        self,
-        api: str,
-        asked: Asked,
-        responder: Responder,
-        entry: Entry,
-        tokens: list[str],
-        finish: str,
-        prompt: int,
-        headers: dict[str, str],
-    ) -> None:
-        thoughts = answers.words(self.settings.reasoning_tokens)
-        wait = self._latency() + self._ttft() + sum(self._gap() for _ in range(len(tokens) - 1))
+    async def _whole(self, it: _Serving) -> None:
+        wait = self._latency() + self._ttft() + sum(self._gap() for _ in range(len(it.tokens) - 1))
         if wait > 0:
             await asyncio.sleep(wait)
-        used = self._usage(prompt, len(tokens))
-        body = replies.whole(api, asked, tokens, thoughts, finish, used, self.settings.fingerprint)
-        lines = _JSON + encoded(headers.items()) if headers else _JSON
-        gone = responder.disconnected
-        responder.reply_encoded(200, lines, body)
-        entry.tokens = len(tokens)
-        self.stats.tokens += len(tokens)
-        self._close(entry, "disconnected" if gone else "completed", 200)
+        thoughts = answers.words(self.settings.reasoning_tokens)
+        used = self._usage(it.prompt, len(it.tokens))
+        body = replies.whole(it.api, it.asked, it.tokens, thoughts, it.finish, used, self.settings.fingerprint)
+        lines = _JSON + encoded(it.headers.items()) if it.headers else _JSON
+        gone = it.responder.disconnected
+        it.responder.reply_encoded(200, lines, body)
+        it.entry.tokens = len(it.tokens)
+        self.stats.tokens += len(it.tokens)
+        self._close(it.entry, "disconnected" if gone else "completed", 200)
 
-    async def _stream(
-        self,
-        api: str,
-        asked: Asked,
-        responder: Responder,
-        entry: Entry,
-        tokens: list[str],
-        finish: str,
-        prompt: int,
-        fault: Fault | None,
-        headers: dict[str, str],
-    ) -> None:
-        chunks = replies.Chunks(api, asked, self.settings.fingerprint)
-        thoughts = [chunks.token(text, reasoning=True) for text in answers.words(self.settings.reasoning_tokens)]
-        borne = thoughts + chunks.tokens(tokens)
-        if fault is not None:
-            borne = self._faults.bend(fault, borne, chunks)
-        responder.start(200, [*_SSE, *headers.items()])
-        if api == "chat" and self.settings.role == "early":
+    async def _stream(self, it: _Serving, fault: Fault | None) -> None:
+        responder, entry = it.responder, it.entry
+        chunks = replies.Chunks(it.api, it.asked, self.settings.fingerprint)
+        borne = self._token_chunks(it, chunks, fault)
+        responder.start(200, [*_SSE, *it.headers.items()])
+        if it.api == "chat" and self.settings.role == "early":
             responder.write_framed(chunks.role())
-        elif api == "chat" and borne:
+        elif it.api == "chat" and borne:
             borne[0] = chunks.role() + borne[0]
-        endless = fault is not None and fault.kind in _ENDLESS
-        ending = b"" if endless else self._ending(asked, chunks, finish, prompt, len(tokens), fault)
-        first = entry.received + self._ttft()
+        ending = self._ending(it, chunks, fault)
         done = asyncio.get_running_loop().create_future()
-        stream = Stream(responder.write_framed, [*borne, *([ending] if ending else [])], [], lambda: _resolve(done))
-        stream.due = self._due(first, len(borne), bool(ending))
+        due = self._due(entry.received + self._ttft(), len(borne), bool(ending))
+        stream = Stream(responder.write_framed, [*borne, *ending], due, lambda: _resolve(done))
 
         def gone() -> None:
             stream.stop()
@@ -234,14 +220,19 @@ class Simulator:
         self._close(entry, fault.kind if fault is not None else "completed", 200, stream)
         await self._faults.end(fault, responder)
 
-    def _ending(
-        self, asked: Asked, chunks: replies.Chunks, finish: str, prompt: int, made: int, fault: Fault | None
-    ) -> bytes:
-        """Finish reason, usage and [DONE], as one write: they leave together."""
-        ending = chunks.finish(finish)
-        if asked.include_usage:
-            ending += chunks.usage(self._usage(prompt, made))
-        return ending if fault is not None and fault.kind == "no_done" else ending + replies.DONE
+    def _token_chunks(self, it: _Serving, chunks: replies.Chunks, fault: Fault | None) -> list[bytes]:
+        thoughts = [chunks.token(text, reasoning=True) for text in answers.words(self.settings.reasoning_tokens)]
+        borne = thoughts + chunks.tokens(it.tokens)
+        return borne if fault is None else self._faults.bend(fault, borne, chunks)
+
+    def _ending(self, it: _Serving, chunks: replies.Chunks, fault: Fault | None) -> list[bytes]:
+        """Finish reason, usage and [DONE], as one write: they leave together. Nothing for a stream that breaks off."""
+        if fault is not None and fault.kind in _BROKEN_OFF:
+            return []
+        ending = chunks.finish(it.finish)
+        if it.asked.include_usage:
+            ending += chunks.usage(self._usage(it.prompt, len(it.tokens)))
+        return [ending if fault is not None and fault.kind == "no_done" else ending + replies.DONE]
 
     def _due(self, first: float, pieces: int, ending: bool) -> list[float]:
         if self._even_gap:
@@ -260,7 +251,7 @@ class Simulator:
         self.ledger.record(entry, stream.sent if stream is not None else None)
 
 
-_ENDLESS = frozenset({"cut", "stall", "error_event"})
+_BROKEN_OFF = frozenset({"cut", "stall", "error_event"})
 _IN_STREAM = frozenset({"cut", "stall", "malformed", "no_done", "error_event"})
 
 

@@ -60,7 +60,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @classmethod
     def parse(cls, text: str) -> Distribution:
-        """ "50ms", "lognormal:50ms,400ms" (median, P99) or "uniform:20ms,80ms". Raises UsageError."""
+        """Reads 50ms, lognormal:50ms,400ms (median, P99) or uniform:20ms,80ms. Raises UsageError."""
         name, colon, rest = text.partition(":")
         try:
             if not colon:
