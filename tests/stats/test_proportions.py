@@ -1,0 +1,67 @@
+"""Intervals of a share, against statsmodels and by simulation."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+
+from weighbridge.stats import proportions
+
+CASES = [(0, 10), (1, 10), (10, 10), (45, 76), (3, 1000), (597, 600)]
+
+
+@pytest.mark.parametrize(("k", "n"), CASES)
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_wilson_agrees_with_statsmodels(k: int, n: int, level: float) -> None:
+    found = proportions.wilson(k, n, level)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(k, n, 1 - level, "wilson"), abs=1e-9)
+
+
+@pytest.mark.parametrize(("k", "n"), CASES)
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_clopper_pearson_agrees_with_statsmodels(k: int, n: int, level: float) -> None:
+    found = proportions.clopper_pearson(k, n, level)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(k, n, 1 - level, "beta"), abs=1e-9)
+
+
+@given(st.integers(1, 500), st.data())
+def test_an_interval_holds_its_share_and_widens_with_the_level(n: int, data: st.DataObject) -> None:
+    k = data.draw(st.integers(0, n))
+    for method in (proportions.wilson, proportions.clopper_pearson):
+        narrow, wide = method(k, n, 0.8), method(k, n, 0.99)
+        assert 0 <= wide.low <= narrow.low <= k / n <= narrow.high <= wide.high <= 1
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.5, 0.92])
+def test_ninety_five_per_cent_intervals_cover_ninety_five_per_cent(share: float) -> None:
+    """20,000 samples of 100: Wilson covers near the level on average, Clopper-Pearson never less than it."""
+    counts = np.random.default_rng(1).binomial(100, share, 20_000)
+    for method, least in ((proportions.wilson, 0.93), (proportions.clopper_pearson, 0.947)):
+        ends = {k: method(k, 100) for k in np.unique(counts).tolist()}
+        covered = np.mean([ends[k].low <= share <= ends[k].high for k in counts.tolist()])
+        assert least <= covered <= 0.985
+
+
+def test_no_failure_in_n_bounds_the_rate_by_the_rule_of_three() -> None:
+    """Of 300 with no failure, the exact upper bound at one-sided 95 % is near 3/300."""
+    assert proportions.clopper_pearson(0, 300, 0.90).high == pytest.approx(3 / 300, rel=0.01)
+
+
+def test_equal_weights_are_no_weights() -> None:
+    passes = np.array([1.0, 0, 1, 1, 0, 1, 0, 0, 1, 1])
+    assert proportions.weighted(passes, np.full(10, 7.0))[:3] == pytest.approx(proportions.wilson(6, 10)[:3])
+
+
+def test_uneven_weights_widen_the_interval() -> None:
+    """Kish: a few heavy samples carry the mean, so there are effectively fewer of them."""
+    passes = np.tile([1.0, 0.0], 50)
+    weights = np.tile([1.0, 1.0, 9.0, 9.0], 25)
+    even, uneven = proportions.weighted(passes), proportions.weighted(passes, weights)
+    assert uneven.high - uneven.low > 1.15 * (even.high - even.low)
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 0), (-1, 5), (6, 5)])
+def test_counts_that_cannot_be_are_refused(k: int, n: int) -> None:
+    with pytest.raises(ValueError, match=r"no trials|cannot be"):
+        proportions.wilson(k, n)
