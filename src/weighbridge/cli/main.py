@@ -21,6 +21,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "quickstart": ("weighbridge.cli.quickstart:quickstart", "Evaluate two real local models on bundled samples."),
     "init": ("weighbridge.cli.init:init", "Write a starter weighbridge.yaml from the keys in the environment."),
     "doctor": ("weighbridge.cli.doctor:doctor", "Check configuration, keys, reachability, prices and samples."),
+    "samples": ("weighbridge.cli.samples:app", "Import, check, redact and draw samples."),
     "eval": ("weighbridge.cli.eval:eval_", "Replay samples against candidates, score them, say which to use."),
     "compare": ("weighbridge.cli.compare:compare", "Compare two runs or candidates: what broke, what was fixed."),
     "leaderboard": ("weighbridge.cli.leaderboard:leaderboard", "Show a run's figures, and which candidate to use."),

@@ -12,7 +12,7 @@ from weighbridge.wire.answer import Answer
 
 
 class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`all`: every expected text must be there, and the value is the share that is. `word`: only as whole words, so that
+    """`all`: every expected text must be there, and the value is the share that is. `word`: only whole words, so that
     "0" is not found in "10". `none`: texts that must not be there."""
 
     expected: list[Any] | None = None

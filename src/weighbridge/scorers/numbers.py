@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,7 +20,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "－": "-"})
+_MINUS = str.maketrans({"−": "-", "–": "-", "﹣": "-", "\uff0d": "-"})
 _WORDS = {
     word: number
     for number, word in enumerate(
@@ -70,7 +71,7 @@ def parse(value: object) -> Fraction | None:
     if isinstance(value, int):
         return Fraction(value)
     if isinstance(value, float):
-        return Fraction(str(value)) if value == value and abs(value) != float("inf") else None
+        return Fraction(str(value)) if math.isfinite(value) else None
     if isinstance(value, str):
         found = [number for _, number, _ in numbers(value)]
         return found[-1] if found else None

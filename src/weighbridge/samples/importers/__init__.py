@@ -1,0 +1,1 @@
+"""One importer for each format that production traffic is exported in."""

@@ -1,0 +1,57 @@
+"""Langfuse: exported observations or traces, as JSON, JSON Lines or CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from weighbridge.samples.importers.record import BadRow, Record, parsed, prompt, seconds, sent, text_of_reply
+
+
+def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
+    """Generations become samples; spans and events of other types are passed over. A trace with its observations gives
+    one for each generation in it."""
+    inner = parsed(row.get("observations"))
+    if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+        for observation in inner:
+            yield from _one(where, {"sessionId": row.get("sessionId"), "tags": row.get("tags"), **observation})
+    else:
+        yield from _one(where, row)
+
+
+def _one(where: str, row: dict[str, Any]) -> Iterator[Record]:
+    kind = row.get("type")
+    if isinstance(kind, str) and kind.upper() not in {"GENERATION", "TRACE"}:
+        return
+    asked = parsed(row.get("input"))
+    if asked is None:
+        raise BadRow(where, "a generation without its input")
+    tags = parsed(row.get("tags"))
+    params = parsed(row.get("modelParameters", row.get("model_parameters")))
+    kept = {name: value for name, value in params.items() if name in _PARAMS} if isinstance(params, dict) else {}
+    cluster = row.get("sessionId") or row.get("session_id") or row.get("traceId") or row.get("trace_id")
+    yield Record(
+        where=where,
+        request={**_request(where, asked), **kept},
+        answer=text_of_reply(parsed(row.get("output"))),
+        tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
+        cluster=str(cluster) if cluster else None,
+        at=seconds(row.get("startTime") or row.get("start_time") or row.get("timestamp")),
+        model=row.get("model") or row.get("providedModelName"),
+        id=row.get("id"),
+    )
+
+
+_PARAMS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "response_format"})
+
+
+def _request(where: str, asked: Any) -> dict[str, Any]:
+    if isinstance(asked, str):
+        return prompt(asked)
+    if isinstance(asked, list):
+        return {"messages": asked}
+    if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
+        return sent(asked)
+    if isinstance(asked, dict) and "role" in asked:
+        return {"messages": [asked]}
+    raise BadRow(where, "its input is neither a text nor a list of messages")

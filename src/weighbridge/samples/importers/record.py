@@ -1,0 +1,162 @@
+"""What every importer yields: one request as it was sent, with what is known of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from weighbridge.errors import UsageError
+from weighbridge.samples.sample import Api
+
+_NOT_SENT = frozenset(
+    {"model", "stream", "stream_options", "metadata", "user", "store", "litellm_metadata", "proxy_server_request"}
+)
+
+
+class Record(msgspec.Struct, kw_only=True):
+    """`where` is file:line. `answer` is what production answered: a reference, not ground truth. `at` is seconds since
+    the epoch."""
+
+    where: str
+    request: dict[str, Any]
+    api: Api = "chat"
+    answer: str | None = None
+    expected: tuple[Any, ...] = ()
+    tags: tuple[str, ...] = ()
+    cluster: str | None = None
+    at: float | None = None
+    model: str | None = None
+    id: str | None = None
+
+
+class BadRow(ValueError):
+    """A row that is no request. `where` is file:line."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(what)
+        self.where = where
+        self.what = what
+
+
+def sent(body: dict[str, Any]) -> dict[str, Any]:
+    """A request's body as samples keep it: without the model, and without what only its sender knew."""
+    return {name: value for name, value in body.items() if name not in _NOT_SENT and value is not None}
+
+
+def prompt(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+def text_of_reply(reply: Any) -> str | None:
+    """The text of a chat completion, a completion, a message, or a text itself."""
+    if isinstance(reply, str):
+        return reply
+    if not isinstance(reply, dict):
+        return None
+    choices = reply.get("choices")
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        reply = choices[0].get("message") or choices[0]
+    content = reply.get("content", reply.get("text"))
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else None
+
+
+def seconds(value: Any) -> float | None:
+    """Seconds since the epoch of an ISO time, or of a number of seconds, milliseconds or nanoseconds."""
+    if isinstance(value, str):
+        if value.isdigit():
+            return seconds(int(value))
+        try:
+            when = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    for limit, scale in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6)):
+        if value < limit:
+            return value / scale
+    return value / 1e9
+
+
+def parsed(value: Any) -> Any:
+    """A value that may have been exported as JSON text."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"{", "[", '"'}:
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+Row = tuple[str, "dict[str, Any] | BadRow"]
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """Rows of a CSV, JSON or JSON Lines file as (file:line, object), a BadRow in place of what is none. A JSON file
+    holds a list, or an object that holds one under `data`. Raises UsageError for a file that cannot be read."""
+    text = _read(path)
+    if path.suffix.lower() in {".csv", ".tsv"}:
+        yield from _csv(path, text)
+        return
+    stripped = text.lstrip()
+    if stripped[:1] == "[" or (stripped[:1] == "{" and path.suffix.lower() == ".json"):
+        yield from _json(path, text)
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"{path}:{number}", _object(f"{path}:{number}", line)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"not UTF-8 at byte {error.start}", where=str(path), mend="Save it as UTF-8") from None
+
+
+def _csv(path: Path, text: str) -> Iterator[Row]:
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+    for row in reader:
+        where = f"{path}:{reader.line_num}"
+        if None in row:
+            yield where, BadRow(where, "more fields than the header names")
+            continue
+        yield where, {name: value for name, value in row.items() if value not in {None, ""}}
+
+
+def _json(path: Path, text: str) -> Iterator[Row]:
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        # An object a line, in a file called .json.
+        for number, line in enumerate(text.split("\n"), 1):
+            if line.strip():
+                yield f"{path}:{number}", _object(f"{path}:{number}", line)
+        return
+    if isinstance(whole, dict):
+        whole = next(
+            (whole[name] for name in ("data", "observations", "traces") if isinstance(whole.get(name), list)), [whole]
+        )
+    for number, entry in enumerate(whole, 1):
+        where = f"{path}, entry {number}"
+        yield where, entry if isinstance(entry, dict) else BadRow(where, "not an object")
+
+
+def _object(where: str, line: str) -> dict[str, Any] | BadRow:
+    try:
+        entry = json.loads(line)
+    except ValueError as error:
+        return BadRow(where, f"not JSON: {error}")
+    return entry if isinstance(entry, dict) else BadRow(where, "not an object")
