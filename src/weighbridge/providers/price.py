@@ -23,8 +23,9 @@ class Tier(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Price(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """USD per million tokens. A part without a price of its own costs as its whole: `cached`, `cache_write` and
-    `audio_input` as `input`, `reasoning` and `audio_output` as `output`. `source` says where the figures are from."""
+    """USD per million tokens. A part without a price of its own costs as its whole: `cached` and `cache_write` as
+    `input`, `reasoning` as `output`. Audio costs many times what text does, so without its own price it is unknown.
+    `source` says where the figures are from."""
 
     input: float
     output: float
@@ -47,12 +48,14 @@ class Price(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
                 )
 
     def cost(self, usage: Usage) -> float | None:
-        """USD for one request; None where the provider did not say what was used.
+        """USD for one request; None where the provider did not say what was used, or used what has no known price.
 
         Parts are inside their whole (see Usage), so each token is charged once: cached, written and audio tokens leave
         the plain input, reasoning and audio tokens the plain output.
         """
         if usage.input is None or usage.output is None:
+            return None
+        if (usage.audio_input and self.audio_input is None) or (usage.audio_output and self.audio_output is None):
             return None
         rates = self._rates(usage.input)
         given = _share(usage.input, usage.cached, usage.cache_write, usage.audio_input)
