@@ -138,6 +138,31 @@ def check(file: Path, /, *, skip_bad: bool = False, json: bool = False) -> int:
 
 
 @app.command
+def show(file: Path, /, *, count: int = 3, json: bool = False) -> int:
+    """Print the first samples of a file, to read.
+
+    Parameters
+    ----------
+    file
+        The sample file.
+    count
+        How many.
+    json
+        Print one JSON object on stdout.
+    """
+    import msgspec  # noqa: PLC0415
+
+    from weighbridge.samples.sampleset import SampleSet  # noqa: PLC0415
+
+    found = SampleSet.load(file, skip_bad=True)
+    shown = found.samples[: max(count, 0)]
+    said = {"file": str(file), "of": len(found), "samples": [{"id": sample.id, "sample": sample} for sample in shown]}
+    lines = [f"{sample.id}\n{msgspec.json.format(msgspec.json.encode(sample), indent=2).decode()}" for sample in shown]
+    _report(json, said, [*lines, f"{len(shown)} of {len(found)} samples"])
+    return 0
+
+
+@app.command
 def take(
     file: Path,
     count: int,
@@ -168,9 +193,12 @@ def take(
     json
         Print one JSON object on stdout.
     """
+    from weighbridge.errors import UsageError  # noqa: PLC0415
     from weighbridge.samples import sampling  # noqa: PLC0415
     from weighbridge.samples.sampleset import SampleSet, save  # noqa: PLC0415
 
+    if count < 1:
+        raise UsageError(f"{count} samples cannot be drawn", mend="Give how many, 1 or more")
     found = SampleSet.load(file)
     drawn = sampling.take(found.samples, count, stratify="tag" if equal else stratify, equal=equal, seed=seed)
     save(drawn, out)
@@ -198,9 +226,8 @@ def redact(file: Path, /, *, out: Out, kinds: str = "key,email,card,phone", json
     from weighbridge.samples.sampleset import SampleSet, save  # noqa: PLC0415
 
     found = SampleSet.load(file)
-    cleaned = [redacted(sample, _kinds(kinds)) for sample in found.samples]
-    save((sample for sample, _ in cleaned), out)
-    changed = sum(count for _, count in cleaned)
+    cleaned, changed = redacted(found.samples, _kinds(kinds))
+    save(cleaned, out)
     said = {"file": str(out), "samples": len(cleaned), "redacted": changed}
     _report(json, said, [f"{changed} places replaced in {len(cleaned)} samples, to {out}"])
     return 0

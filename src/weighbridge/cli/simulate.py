@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from weighbridge.cli import console
 
 if TYPE_CHECKING:
-    from weighbridge.simulator.settings import Settings
+    from weighbridge.simulator.settings import Fault, RateLimits, Settings
 
 
 def simulate(
@@ -22,13 +22,18 @@ def simulate(
     scenario: Path | None = None,
     ttft: str | None = None,
     gap: str | None = None,
-    tokens: int | None = None,
+    tokens: str | None = None,
     answers: Path | None = None,
     fault: list[str] | None = None,
+    model: list[str] | None = None,
+    limit: list[str] | None = None,
     log: Path | None = None,
     seed: int | None = None,
 ) -> int:
-    """Serve a simulated provider until Ctrl-C. It logs when it really sent each chunk (GET /sim/log).
+    """Serve a simulated provider until Ctrl-C: /v1/chat/completions, /v1/completions, /v1/models.
+
+    GET /sim/stats counts requests, what was paid for and what went wrong; GET /sim/log says when each chunk was really
+    sent; POST /sim/reset starts the counts and the faults anew. An Idempotency-Key is paid for once.
 
     Parameters
     ----------
@@ -37,17 +42,21 @@ def simulate(
     host
         The address to listen on.
     scenario
-        A YAML or JSON file with everything below and more: see docs/simulator.md. Flags win over it.
+        A YAML or JSON file, such as {ttft: 50ms, faults: [{kind: cut, every: 50, after: 3}]}. The flags win over it.
     ttft
-        Time to first token: 50ms, lognormal:50ms,400ms (median, P99) or uniform:20ms,80ms.
+        Time to first token: 50ms, lognormal:50ms,400ms (median, P99), uniform:20ms,80ms or values:10ms,20ms,40ms.
     gap
         Time between tokens, in the same forms.
     tokens
-        Tokens of each answer.
+        Tokens of each answer: 50, or a distribution in the same forms.
     answers
-        A JSON Lines file of {"ask": …, "answer": …}.
+        A JSON Lines file of {"ask": part of the last user text, "answer": …} or {"text": the whole of it, "answer": …}.
     fault
         A kind of trouble, such as 500, cut or 429_retry_after, with its share: 500=5%. May be repeated.
+    model
+        A name for /v1/models to list. May be repeated.
+    limit
+        Answer 429 beyond requests_per_minute=60, tokens_per_minute=9000 or concurrent=8. May be repeated.
     log
         Also write the log to this file.
     seed
@@ -57,40 +66,48 @@ def simulate(
     from weighbridge.transport.loop import run  # noqa: PLC0415
 
     settings = Settings.load(scenario) if scenario is not None else Settings()
-    settings = _with_flags(settings, ttft, gap, tokens, fault, seed)
-    if answers is not None:
-        settings = _changed(settings, answers=str(answers.resolve()))
-    base = scenario.parent if scenario is not None else Path()
-    run(_serve(settings, host, port, log, base))
-    return 0
+    settings = _changed(
+        _timed(settings, ttft=ttft, gap=gap, tokens=tokens),
+        faults=(*settings.faults, *(_fault(text) for text in fault or ())),
+        limits=_limits(settings.limits, limit or []),
+        models=tuple(model) if model else None,
+        answers=str(answers.resolve()) if answers is not None else None,
+        seed=seed,
+    )
+    return run(_serve(settings, host, port, log, scenario.parent if scenario is not None else Path()))
 
 
-def _with_flags(
-    settings: Settings, ttft: str | None, gap: str | None, tokens: int | None, fault: list[str] | None, seed: int | None
-) -> Settings:
+def _timed(settings: Settings, **texts: str | None) -> Settings:
     from weighbridge.simulator.settings import Distribution  # noqa: PLC0415
 
-    given: dict[str, Any] = {}
-    if ttft is not None:
-        given["ttft"] = Distribution.parse(ttft)
-    if gap is not None:
-        given["gap"] = Distribution.parse(gap)
-    if tokens is not None:
-        given["tokens"] = Distribution(constant=tokens)
-    if seed is not None:
-        given["seed"] = seed
-    if fault:
-        given["faults"] = (*settings.faults, *(_fault(text) for text in fault))
+    given = {name: Distribution.parse(text) for name, text in texts.items() if text is not None}
     return _changed(settings, **given)
 
 
-def _changed(settings: Settings, **given: Any) -> Settings:
+def _limits(limits: RateLimits, texts: list[str]) -> RateLimits:
     import msgspec  # noqa: PLC0415
 
-    return msgspec.structs.replace(settings, **given)
+    from weighbridge.errors import UsageError  # noqa: PLC0415
+    from weighbridge.simulator.settings import RateLimits  # noqa: PLC0415
+
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            given = msgspec.to_builtins(limits) | {name: int(number)}
+            limits = msgspec.convert(given, RateLimits)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise UsageError(f"--limit {text}: {error}", mend="Write it as concurrent=8") from None
+    return limits
 
 
-def _fault(text: str) -> Any:
+def _changed(settings: Settings, **given: Any) -> Settings:
+    """With what was given on the command line; None: not given."""
+    import msgspec  # noqa: PLC0415
+
+    return msgspec.structs.replace(settings, **{name: value for name, value in given.items() if value is not None})
+
+
+def _fault(text: str) -> Fault:
     import msgspec  # noqa: PLC0415
 
     from weighbridge.errors import UsageError  # noqa: PLC0415
@@ -104,7 +121,7 @@ def _fault(text: str) -> Any:
         raise UsageError(f"--fault {text}: {error}", mend="Write it as 500=5%") from None
 
 
-async def _serve(settings: Settings, host: str, port: int, log: Path | None, base: Path) -> None:
+async def _serve(settings: Settings, host: str, port: int, log: Path | None, base: Path) -> int:
     import msgspec  # noqa: PLC0415
 
     from weighbridge.simulator.app import Simulator  # noqa: PLC0415
@@ -125,3 +142,4 @@ async def _serve(settings: Settings, host: str, port: int, log: Path | None, bas
         await stop.wait()
     finally:
         await simulator.close()
+    return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from weighbridge.samples.sample import Sample
 
 _decode = msgspec.json.Decoder(Sample).decode
 _encode = msgspec.json.Encoder().encode
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(slots=True)
@@ -41,15 +43,17 @@ class SampleSet:
         twice = 0
         for number, line in _lines(path):
             digest.update(line)
+            line = line.removeprefix(_BOM) if number == 1 else line  # noqa: PLW2901 -- the digest is of the file as it is
             if not line.strip():
                 continue
             try:
                 sample = _checked(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+            except (ValueError, RecursionError) as error:  # msgspec's and the codec's own are ValueErrors
                 bad.append(f"{path}:{number}: {_why(error, line)}")
                 continue
-            twice += sample.id in found
+            before = len(found)
             found.setdefault(sample.id, sample)
+            twice += len(found) == before
         if bad and not skip_bad:
             more = f" (and {len(bad) - 1} more bad lines)" if len(bad) > 1 else ""
             where, _, what = bad[0].partition(": ")
@@ -84,15 +88,15 @@ def save(samples: Iterable[Sample], path: Path) -> int:
     except OSError as error:
         raise MeasurementError(f"samples cannot be written: {error.strerror or error}", where=str(path)) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
     return count
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            yield from enumerate(file, 1)
     except OSError as error:
         raise UsageError(f"samples cannot be read: {error.strerror or error}", where=str(path)) from None
 
@@ -102,14 +106,20 @@ def _checked(line: bytes) -> Sample:
     key = "messages" if sample.api == "chat" else "prompt"
     if key not in sample.request:
         raise ValueError(f"`request` has no `{key}`, which a sample for {sample.api} needs")
-    if sample.api == "chat" and not (isinstance(sample.request["messages"], list) and sample.request["messages"]):
-        raise ValueError("`request.messages` must be a list of at least one message")
+    if sample.api == "chat":
+        messages = sample.request["messages"]
+        if not isinstance(messages, list) or not messages:
+            raise ValueError("`request.messages` must be a list of at least one message")
+        if not all(isinstance(message, dict) and "role" in message for message in messages):
+            raise ValueError("each of `request.messages` must be an object with a `role`")
     if not sample.weight > 0:
         raise ValueError("`weight` must be above 0")
     return sample
 
 
 def _why(error: Exception, line: bytes) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return "not UTF-8"
     if isinstance(error, msgspec.ValidationError) or (

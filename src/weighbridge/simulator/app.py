@@ -6,58 +6,42 @@ import asyncio
 import random
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import msgspec
 
-from weighbridge.simulator import answers, replies
-from weighbridge.simulator.answers import Asked, Recorded
-from weighbridge.simulator.faults import Faults, refuse
+from weighbridge.simulator import answers, faults, replies
+from weighbridge.simulator.answering import Answering, Serving
+from weighbridge.simulator.answers import Answers, Asked, Recorded
+from weighbridge.simulator.faults import Faults
 from weighbridge.simulator.ledger import Entry, Ledger, Stats
 from weighbridge.simulator.limiter import Limiter
 from weighbridge.simulator.settings import Fault, Settings
-from weighbridge.simulator.ticks import Stream, Ticker
+from weighbridge.simulator.ticks import Stream
+from weighbridge.transport.responder import encoded, error_body
 from weighbridge.transport.server import Responder, Server, ServerRequest, serve
-from weighbridge.transport.server_connection import encoded, error_body
 
 _JSON = encoded([("Content-Type", "application/json")])
-_SSE = [("Content-Type", "text/event-stream; charset=utf-8"), ("Cache-Control", "no-cache")]
 _APIS = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
-
-
-class _Serving(NamedTuple):
-    """One request that is being answered, and what with."""
-
-    api: str
-    asked: Asked
-    responder: Responder
-    entry: Entry
-    tokens: list[str]
-    finish: str
-    prompt: int
-    headers: dict[str, str]
+_OTHER = "other"  # a path that only recorded replies know
 
 
 class Simulator:
     """`async with Simulator(settings) as sim: sim.url …`. Given an equal seed and equal requests in equal order, it
-    draws equal latencies and faults."""
+    draws equal latencies and faults. `base` is the folder that `settings.answers` is relative to. Raises UsageError for
+    answers that cannot be read, MeasurementError for a log that cannot be written."""
 
     def __init__(self, settings: Settings | None = None, *, log: Path | None = None, base: Path | None = None) -> None:
         self.settings = settings or Settings()
+        found = self.settings.answers
+        self._recorded = answers.load((base or Path()) / found) if found is not None else Answers()
         self.ledger = Ledger(log)
-        dice = random.Random(self.settings.seed)  # noqa: S311 - a simulation, not a secret
-        self._ttft = self.settings.ttft.sampler(dice)
-        self._gap = self.settings.gap.sampler(dice)
-        self._even_gap = self.settings.gap.constant is not None
-        self._latency = self.settings.latency.sampler(dice)
-        self._tokens = self.settings.tokens.sampler(dice)
-        self._faults = Faults(self.settings.faults, dice)
+        self._dice = random.Random(self.settings.seed)  # noqa: S311 - a simulation, not a secret
+        self._answering = Answering(self.settings, self._dice)
+        self._faults = Faults(self.settings.faults, self._dice)
         self._limiter = Limiter(self.settings.limits)
-        self._ticker = Ticker()
-        self._recorded = answers.load((base or Path()) / self.settings.answers) if self.settings.answers else []
         self._decode = msgspec.json.Decoder(Asked).decode
         self._server: Server | None = None
-        self._words: dict[int, list[str]] = {}
 
     @property
     def url(self) -> str:
@@ -79,12 +63,21 @@ class Simulator:
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> Self:
         """Raises MeasurementError where it cannot listen."""
         self._server = await serve(self._handle, host=host, port=port)
+        self._faults.restart()
         return self
 
     async def close(self) -> None:
+        """Cuts off what is under way. Raises MeasurementError where the log could not be written whole."""
         if self._server is not None:
             await self._server.close()
         self.ledger.close()
+
+    def reset(self) -> None:
+        """As it was at the start: counts, keys, rate limits, the faults' schedule and the draws."""
+        self.ledger.reset()
+        self._limiter.restart()
+        self._faults.restart()
+        self._dice.seed(self.settings.seed)
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -95,9 +88,12 @@ class Simulator:
     # --- requests
 
     async def _handle(self, request: ServerRequest, responder: Responder) -> None:
-        api = _APIS.get(request.path)
+        api = _APIS.get(request.path) or (_OTHER if self._recorded.knows(request.path) else None)
         if api is None:
             self._control(request, responder)
+            return
+        if request.method != "POST":
+            responder.reply_encoded(405, _JSON, error_body("this route takes POST", "invalid_request_error"))
             return
         stats = self.stats
         stats.requests += 1
@@ -105,9 +101,13 @@ class Simulator:
         stats.most_concurrent = max(stats.most_concurrent, stats.concurrent)
         entry = Entry(stats.requests, request.headers.get("idempotency-key"), request.at)
         try:
-            await self._answer(api, request, responder, entry)
+            await self._admit(api, request, responder, entry)
+        except asyncio.CancelledError:
+            if entry.outcome == "open":
+                self._close(entry, "disconnected", 0)
+            raise
         finally:
-            stats.concurrent -= 1
+            self.stats.concurrent -= 1  # a reset may have put other stats in place
 
     def _control(self, request: ServerRequest, responder: Responder) -> None:
         encode = msgspec.json.encode
@@ -123,126 +123,78 @@ class Simulator:
         elif request.path == "/sim/log":
             responder.reply(200, {"Content-Type": "application/x-ndjson"}, self.ledger.lines())
         elif request.path == "/sim/reset" and request.method == "POST":
-            self.ledger.reset()
+            self.reset()
             responder.reply_encoded(200, _JSON, b"{}")
         else:
             said = f"no such route: {request.method} {request.path}"
             responder.reply_encoded(404, _JSON, error_body(said, "invalid_request_error"))
 
-    async def _answer(self, api: str, request: ServerRequest, responder: Responder, entry: Entry) -> None:
+    async def _admit(self, api: str, request: ServerRequest, responder: Responder, entry: Entry) -> None:
+        """Refuses what must be refused, before anything is charged."""
         try:
             asked = self._decode(request.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._close(entry, "bad_request", 400)
-            responder.reply_encoded(400, _JSON, error_body(f"not a request: {error}", "invalid_request_error"))
+            self._refuse(entry, responder, 400, f"not a request: {error}")
             return
-        entry.stream = asked.stream
+        entry.stream = bool(asked.stream)
+        if entry.key is not None and await self._again(request, responder, entry, asked):
+            return
         prompt = replies.prompt_tokens(request.body)
         admitted, wait, headers = self._limiter.admit(self.stats.concurrent, prompt + (asked.limit or 0))
         if not admitted:
             self.stats.limited += 1
             self._close(entry, "limited", 429)
-            refuse(responder, Fault(kind="429_retry_after", retry_after=wait), headers)
+            faults.refuse(responder, Fault(kind="429_retry_after", retry_after=wait), headers)
             return
-        fault = self._faults.strike()
+        fault = self._faults.strike(stream=entry.stream)
         if fault is not None:
             self.stats.faults[fault.kind] = self.stats.faults.get(fault.kind, 0) + 1
-            if fault.kind not in _IN_STREAM:  # those strike within a stream, and a whole reply not at all
-                self._close(entry, fault.kind, 0)
-                await self._faults.deal(fault, responder)
+            if not faults.within(fault):
+                self._close(entry, fault.kind, faults.status(fault))
+                await faults.deal(fault, responder, stream=entry.stream)
                 return
-        entry.paid = self.ledger.charge(entry.key)
-        recorded = answers.match(self._recorded, asked.text())
+        entry.paid = self.ledger.charge(entry.key, request.body)
+        if fault is not None and fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            fault = None
+        recorded = self._recorded.match(asked, request.path)
         if recorded is not None and recorded.body is not None:
             self._close(entry, "recorded", recorded.status)
-            responder.reply(recorded.status, recorded.headers, recorded.body.encode())
-            return
-        tokens, finish = self._tokens_for(asked, recorded)
-        serving = _Serving(api, asked, responder, entry, tokens, finish, prompt, headers)
-        await (self._stream(serving, fault) if asked.stream else self._whole(serving))
-
-    def _tokens_for(self, asked: Asked, recorded: Recorded | None) -> tuple[list[str], str]:
-        if recorded is not None and recorded.answer is not None:
-            tokens = answers.tokens_of(recorded.answer)
+            responder.reply(recorded.status, *recorded.sent())
+        elif api == _OTHER:
+            self._refuse(entry, responder, 404, f"nothing recorded for {request.path} fits this request")
         else:
-            count = max(0, round(self._tokens()))
-            tokens = self._words.get(count) or self._words.setdefault(count, answers.words(count))
-        if asked.limit is not None and asked.limit < len(tokens):
-            return tokens[: asked.limit], "length"
-        return tokens, "stop"
+            made = self._answering.make(api, asked, _answer(recorded), prompt)
+            await self._serve(Serving(asked, responder, entry, made, headers, fault))
 
-    def _usage(self, prompt: int, made: int) -> dict[str, Any]:
-        thoughts = self.settings.reasoning_tokens
-        return replies.usage(prompt, made + thoughts, self.settings.cached_tokens, thoughts)
+    async def _again(self, request: ServerRequest, responder: Responder, entry: Entry, asked: Asked) -> bool:
+        """Answers a request whose key was charged and whose reply was sent whole: with that reply, for nothing."""
+        charged = self.ledger.remembered(entry.key)
+        if charged is None:
+            return False
+        if charged.body != hash(request.body):
+            said = "this Idempotency-Key was used with another request"
+            self._refuse(entry, responder, 422, said, "idempotency_error")
+            return True
+        if charged.made is None:
+            return False
+        self.ledger.charge(entry.key, request.body)
+        await self._serve(Serving(asked, responder, entry, charged.made, {}, told_again=True))
+        return True
 
-    async def _whole(self, it: _Serving) -> None:
-        wait = self._latency() + self._ttft() + sum(self._gap() for _ in range(len(it.tokens) - 1))
-        if wait > 0:
-            await asyncio.sleep(wait)
-        thoughts = answers.words(self.settings.reasoning_tokens)
-        used = self._usage(it.prompt, len(it.tokens))
-        body = replies.whole(it.api, it.asked, it.tokens, thoughts, it.finish, used, self.settings.fingerprint)
-        lines = _JSON + encoded(it.headers.items()) if it.headers else _JSON
-        gone = it.responder.disconnected
-        it.responder.reply_encoded(200, lines, body)
-        it.entry.tokens = len(it.tokens)
-        self.stats.tokens += len(it.tokens)
-        self._close(it.entry, "disconnected" if gone else "completed", 200)
-
-    async def _stream(self, it: _Serving, fault: Fault | None) -> None:
-        responder, entry = it.responder, it.entry
-        chunks = replies.Chunks(it.api, it.asked, self.settings.fingerprint)
-        borne = self._token_chunks(it, chunks, fault)
-        responder.start(200, [*_SSE, *it.headers.items()])
-        if it.api == "chat" and self.settings.role == "early":
-            responder.write_framed(chunks.role())
-        elif it.api == "chat" and borne:
-            borne[0] = chunks.role() + borne[0]
-        ending = self._ending(it, chunks, fault)
-        done = asyncio.get_running_loop().create_future()
-        due = self._due(entry.received + self._ttft(), len(borne), bool(ending))
-        stream = Stream(responder.write_framed, [*borne, *ending], due, lambda: _resolve(done))
-
-        def gone() -> None:
-            stream.stop()
-            _resolve(done)
-
-        responder.on_disconnect = gone
-        if stream.pieces:
-            self._ticker.add(stream)
-            await done
-        responder.on_disconnect = None
-        entry.tokens = min(stream.place, len(borne))
+    async def _serve(self, it: Serving) -> None:
+        entry = it.entry
+        outcome, stream = await self._answering.answer(it)
         self.stats.tokens += entry.tokens
-        if responder.disconnected:
-            self._close(entry, "disconnected", 200, stream)
-            return
-        self._close(entry, fault.kind if fault is not None else "completed", 200, stream)
-        await self._faults.end(fault, responder)
+        if outcome == "completed" and entry.key is not None:
+            self.ledger.keep(entry.key, it.made)
+        self._close(entry, outcome, 200, stream)
 
-    def _token_chunks(self, it: _Serving, chunks: replies.Chunks, fault: Fault | None) -> list[bytes]:
-        thoughts = [chunks.token(text, reasoning=True) for text in answers.words(self.settings.reasoning_tokens)]
-        borne = thoughts + chunks.tokens(it.tokens)
-        return borne if fault is None else self._faults.bend(fault, borne, chunks)
-
-    def _ending(self, it: _Serving, chunks: replies.Chunks, fault: Fault | None) -> list[bytes]:
-        """Finish reason, usage and [DONE], as one write: they leave together. Nothing for a stream that breaks off."""
-        if fault is not None and fault.kind in _BROKEN_OFF:
-            return []
-        ending = chunks.finish(it.finish)
-        if it.asked.include_usage:
-            ending += chunks.usage(self._usage(it.prompt, len(it.tokens)))
-        return [ending if fault is not None and fault.kind == "no_done" else ending + replies.DONE]
-
-    def _due(self, first: float, pieces: int, ending: bool) -> list[float]:
-        if self._even_gap:
-            gap = self._gap()
-            due = [first + gap * place for place in range(pieces)]
-        else:
-            due = [first]
-            for _ in range(pieces - 1):
-                due.append(due[-1] + self._gap())
-        return [*due[:pieces], due[-1] if pieces else first] if ending else due[:pieces]
+    def _refuse(
+        self, entry: Entry, responder: Responder, status: int, why: str, kind: str = "invalid_request_error"
+    ) -> None:
+        self._close(entry, "bad_request", status)
+        responder.reply_encoded(status, _JSON, error_body(why, kind))
 
     def _close(self, entry: Entry, outcome: str, status: int, stream: Stream | None = None) -> None:
         entry.outcome, entry.status, entry.finished = outcome, status, monotonic()
@@ -251,10 +203,5 @@ class Simulator:
         self.ledger.record(entry, stream.sent if stream is not None else None)
 
 
-_BROKEN_OFF = frozenset({"cut", "stall", "error_event"})
-_IN_STREAM = frozenset({"cut", "stall", "malformed", "no_done", "error_event"})
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
+def _answer(recorded: Recorded | None) -> str | None:
+    return recorded.answer if recorded is not None else None

@@ -12,6 +12,11 @@ class Limiter:
 
     def __init__(self, limits: RateLimits) -> None:
         self._limits = limits
+        self.restart()
+
+    def restart(self) -> None:
+        """All buckets full."""
+        limits = self._limits
         self._requests = float(limits.requests_per_minute or 0)
         self._tokens = float(limits.tokens_per_minute or 0)
         self._at = monotonic()

@@ -44,24 +44,43 @@ class Running:
 
 
 @contextmanager
-def start(settings: Settings | None = None, *, cpus: Sequence[int] = ()) -> Iterator[Running]:
-    """Runs it until the block ends; `cpus` pins it. Raises MeasurementError where it does not come up."""
+def start(settings: Settings | None = None, *, cpus: Sequence[int] = (), log: Path | None = None) -> Iterator[Running]:
+    """Runs it until the block ends; `cpus` pins it, `log` is written to as with `--log`. Raises MeasurementError where
+    it does not come up, with what it said."""
+    wanted = settings or Settings()
+    if wanted.answers is not None:
+        wanted = msgspec.structs.replace(wanted, answers=str(Path(wanted.answers).resolve()))
     with tempfile.TemporaryDirectory() as folder:
-        scenario = Path(folder) / "scenario.json"
-        scenario.write_bytes(msgspec.json.encode(settings or Settings()))
+        scenario, errors = Path(folder) / "scenario.json", Path(folder) / "errors"
+        scenario.write_bytes(msgspec.json.encode(wanted))
         command = [sys.executable, "-m", "weighbridge", "simulate", "--port", "0", "--scenario", str(scenario)]
+        if log is not None:
+            command += ["--log", str(log.resolve())]
         pin = (lambda: os.sched_setaffinity(0, cpus)) if cpus else None
-        with subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            stdout=subprocess.PIPE,
-            preexec_fn=pin,  # noqa: PLW1509 - one thread, before exec
-        ) as process:
+        with (
+            errors.open("wb") as stderr,
+            subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                preexec_fn=pin,  # noqa: PLW1509 - one thread, before exec
+            ) as process,
+        ):
             try:
                 assert process.stdout is not None  # noqa: S101 - a pipe
                 ready = process.stdout.readline()
                 if not ready:
-                    raise MeasurementError("the simulator did not start")
+                    process.wait()
+                    raise MeasurementError(f"the simulator did not start: {errors.read_text().strip()}")
                 yield Running(msgspec.json.decode(ready)["port"], process.pid)
             finally:
-                process.terminate()
-                process.wait(timeout=10)
+                _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise MeasurementError("the simulator did not stop when it was told to") from None

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.intp] | NDArray[np.bool_]
 
 
 class Estimate(NamedTuple):
-    """`value` with its two-sided interval [`low`, `high`] at confidence `level`, from `n` observations."""
+    """`value` with its two-sided interval [`low`, `high`] at confidence `level`, from `n` observations. An end that the
+    observations do not bound is infinite."""
 
     value: float
     low: float
@@ -35,7 +37,24 @@ def checked(values: ArrayLike, name: str = "values", *, finite: bool = True) -> 
     return array
 
 
-def same_length(**arrays: Floats | NDArray[np.intp]) -> None:
+def checked_shares(values: ArrayLike, name: str = "values") -> Floats:
+    """As `checked`, and every value must lie in [0, 1]."""
+    array = checked(values, name)
+    if ((array < 0) | (array > 1)).any():
+        raise ValueError(f"{name} must lie between 0 and 1")
+    return array
+
+
+def checked_passes(values: ArrayLike, name: str = "passes") -> NDArray[np.bool_]:
+    """Pass or fail: 0, 1 or booleans, and nothing between."""
+    array = checked(values, name)
+    if not np.isin(array, (0.0, 1.0)).all():
+        raise ValueError(f"{name} must be 0 or 1: this is for pass or fail, not for values between")
+    passed: NDArray[np.bool_] = array == 1.0
+    return passed
+
+
+def same_length(**arrays: Numbers) -> None:
     """Raises ValueError where the arrays named differ in length."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -50,12 +69,17 @@ def checked_level(level: float) -> float:
 
 
 def groups(labels: ArrayLike | None, n: int) -> NDArray[np.intp]:
-    """Cluster labels as numbers 0…G-1; every observation its own cluster where there are none."""
+    """Cluster labels as numbers 0…G-1; every observation its own cluster where there are none. Raises ValueError for
+    another shape than (n,), and where a label is missing: whose cluster that is nobody knows."""
     if labels is None:
         return np.arange(n)
     array = np.asarray(labels)
     if array.shape != (n,):
         raise ValueError(f"clusters must have the shape ({n},), not {array.shape}")
+    if (array.dtype == object and any(label is None for label in array)) or (array != array).any():  # noqa: PLR0124 NaN
+        raise ValueError("clusters hold a missing label: give each observation without one a label of its own")
+    if array.dtype == object:
+        array = array.astype(str)
     return np.unique(array, return_inverse=True)[1].reshape(n)
 
 

@@ -6,11 +6,14 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from weighbridge.stats import clustered
-from weighbridge.stats.estimate import Estimate, checked, checked_level, groups, same_length
-from weighbridge.stats.special import binomial_cdf, binomial_pmf, normal_ppf
+from weighbridge.stats.estimate import Estimate, checked, checked_level, checked_passes, groups, same_length
+from weighbridge.stats.proportions import wilson
+from weighbridge.stats.special import binomial_cdf, binomial_pmf, normal_ppf, t_ppf
+
+_ALL_FLIPS_UP_TO = 14
 
 
 class McNemar(NamedTuple):
@@ -25,15 +28,16 @@ def mcnemar(before: ArrayLike, after: ArrayLike, *, mid_p: bool = False) -> McNe
     """McNemar's exact test on pass/fail pairs, (n,) each: is a discordant pair as likely to go either way? (McNemar
     1947.) Pairs must be independent; with clusters use `sign_flip`. `mid_p` counts half of the observed outcome's own
     probability (Fagerland and others 2013): less conservative, level not guaranteed."""
-    first, second = checked(before, "before"), checked(after, "after")
+    first, second = checked_passes(before, "before"), checked_passes(after, "after")
     same_length(before=first, after=second)
-    broken = int(((first > 0.5) & (second <= 0.5)).sum())
-    fixed = int(((first <= 0.5) & (second > 0.5)).sum())
+    broken, fixed = int((first & ~second).sum()), int((~first & second).sum())
     return McNemar(broken, fixed, mcnemar_p(broken, fixed, mid_p=mid_p))
 
 
 def mcnemar_p(broken: int, fixed: int, *, mid_p: bool = False) -> float:
-    """The two-sided p of so many discordant pairs."""
+    """The two-sided p of so many discordant pairs; 1 where none is."""
+    if broken < 0 or fixed < 0:
+        raise ValueError(f"{broken} broken and {fixed} fixed cannot be")
     n, fewer = broken + fixed, min(broken, fixed)
     if n == 0:
         return 1.0
@@ -50,7 +54,8 @@ def difference(
     weights: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Estimate:
-    """Mean of after - before with its clustered t interval; (n,) each."""
+    """Mean of after - before with its clustered t interval; (n,) each. For pass/fail `proportion_difference` does
+    better: where no pair differs, this is a point."""
     first, second = checked(before, "before"), checked(after, "after")
     same_length(before=first, after=second)
     found = clustered.mean(second - first, clusters, weights, level)
@@ -66,36 +71,50 @@ def difference_p(
     return clustered.p_value(second - first, clusters, weights)
 
 
-def proportion_difference(before: ArrayLike, after: ArrayLike, level: float = 0.95) -> Estimate:
+def proportion_difference(
+    before: ArrayLike, after: ArrayLike, level: float = 0.95, clusters: ArrayLike | None = None
+) -> Estimate:
     """After - before of paired pass/fail, with Newcombe's square-and-add score interval for paired data (Newcombe
-    1998, Statistics in Medicine 17:2635, method 10). Never leaves [-1, 1], and has a width where no pair differs."""
-    first, second = checked(before, "before") > 0.5, checked(after, "after") > 0.5
-    same_length(before=first, after=second)  # type: ignore[arg-type]  # lengths are all that is looked at
-    n = len(first)
+    1998, Statistics in Medicine 17:2635, method 10). Never leaves [-1, 1], has a width where no pair differs, and
+    covers more than `level` where hardly any does. With `clusters` it is taken at the effective number of pairs, as
+    `clustered.proportion` does. (n,) each."""
+    first, second = checked_passes(before, "before"), checked_passes(after, "after")
+    same_length(before=first, after=second)
+    n, size = len(first), _effective_pairs(first, second, clusters, checked_level(level))
     both, broken = int((first & second).sum()), int((first & ~second).sum())
     fixed = int((~first & second).sum())
-    neither = n - both - broken - fixed
-    z = normal_ppf(0.5 + checked_level(level) / 2)
-    p2, low2, high2 = _score((both + broken) / n, n, z)
-    p1, low1, high1 = _score((both + fixed) / n, n, z)
-    phi = _phi(both, broken, fixed, neither)
-    down = (p1 - low1) ** 2 - 2 * phi * (p1 - low1) * (high2 - p2) + (high2 - p2) ** 2
-    up = (high1 - p1) ** 2 - 2 * phi * (high1 - p1) * (p2 - low2) + (p2 - low2) ** 2
-    centre = p1 - p2
-    return Estimate(
-        centre,
-        max(-1.0, centre - math.sqrt(max(0.0, down))),
-        min(1.0, centre + math.sqrt(max(0.0, up))),
-        n,
-        level,
-        "Newcombe paired score",
-    )
+    if size == 0:
+        return Estimate((fixed - broken) / n, -1.0, 1.0, n, level, "one cluster: no interval")
+    old = wilson(size * ((both + broken) / n), size, level)
+    new = wilson(size * ((both + fixed) / n), size, level)
+    phi = _phi(both, broken, fixed, n - both - broken - fixed)
+    down = _added(new.value - new.low, old.high - old.value, phi)
+    up = _added(new.high - new.value, old.value - old.low, phi)
+    centre = (fixed - broken) / n
+    method = "Newcombe paired score" if clusters is None else "clustered Newcombe paired score"
+    return Estimate(centre, max(-1.0, centre - down), min(1.0, centre + up), n, level, method)
 
 
-def _score(share: float, n: int, z: float) -> tuple[float, float, float]:
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return share, max(0.0, centre - half), min(1.0, centre + half)
+def _effective_pairs(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], clusters: ArrayLike | None, level: float
+) -> float:
+    """How many independent pairs would tell the difference as well; 0 for one cluster. t in place of z is worth fewer
+    pairs too."""
+    n = len(first)
+    if clusters is None:
+        return float(n)
+    sizes = np.bincount(groups(clusters, n))
+    if len(sizes) < 2:
+        return 0.0
+    change = second.astype(np.float64) - first
+    error, variance = clustered.clustered_error(change, clusters), float(change.var())
+    # Where nothing differs the clusters are all the evidence there is.
+    found = min(float(n), variance / error**2) if error > 0 and variance > 0 else float(n * n / np.square(sizes).sum())
+    return found * (normal_ppf(0.5 + level / 2) / t_ppf(0.5 + level / 2, len(sizes) - 1)) ** 2
+
+
+def _added(one: float, other: float, phi: float) -> float:
+    return math.sqrt(max(0.0, one * one - 2 * phi * one * other + other * other))
 
 
 def _phi(both: int, broken: int, fixed: int, neither: int) -> float:
@@ -120,10 +139,13 @@ def sign_flip(
     numbers = groups(clusters, len(first))
     sums = np.bincount(numbers, weights=second - first)
     sums = sums[sums != 0]
-    observed = abs(sums.sum()) - 1e-12
+    if draws < 1:
+        raise ValueError(f"the number of draws must be positive, not {draws}")
     if len(sums) == 0:
         return 1.0
-    if len(sums) <= 14:
+    # Flips that tie with what was seen count, though their sums may differ in the last bits.
+    observed = abs(sums.sum()) - 1e-12 * np.abs(sums).sum()
+    if len(sums) <= _ALL_FLIPS_UP_TO:
         flips = 1 - 2 * ((np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))) & 1)
         return float((np.abs(flips @ sums) >= observed).mean())
     dice = np.random.default_rng(seed)

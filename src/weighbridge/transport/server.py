@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -18,12 +16,13 @@ from weighbridge.transport.server_connection import Connection, Handler, Respond
 
 __all__ = ["Handler", "Responder", "Server", "ServerLimits", "ServerRequest", "serve"]
 
-log = logging.getLogger(__name__)
 _SWEEP_S = 0.5
+_SLICE = 1_000
+_LAST_S = 1.0  # for handlers that clean up after they were cancelled
 
 
 class Stats(msgspec.Struct):
-    """Connections open now, and refused because there were too many."""
+    """Connections that were refused because there were too many."""
 
     refused: int = 0
 
@@ -38,27 +37,43 @@ class Server:
         self.url = ""
         self.closing = False
         self._handler = handler
-        self._limits = limits
+        self.limits = limits
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._unix: Path | None = None
+        self._empty = asyncio.Event()
 
     def connection(self) -> Connection:
-        return Connection(self._handler, self._limits, self)
+        return Connection(self._handler, self.limits, self)
 
-    @property
-    def full(self) -> bool:
-        return len(self.connections) >= self._limits.connections
+    def admits(self, connection: Connection) -> bool:
+        """Takes note of a connection; False where there are too many. Those are told so, but not by the thousand."""
+        count = len(self.connections)
+        if count >= 2 * self.limits.connections:
+            connection.abort()
+        else:
+            self.connections.add(connection)
+        admitted = count < self.limits.connections
+        self.stats.refused += not admitted
+        return admitted
 
-    def began(self, server: asyncio.Server, url: str, port: int) -> None:
-        self._server, self.url, self.port = server, url, port
-        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+    def left(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self.closing and not self.connections:
+            self._empty.set()
 
-    def _sweep(self) -> None:
-        """One timer for every connection's idle and slow-head limits."""
+    def began(self, server: asyncio.Server, url: str, port: int, unix: Path | None = None) -> None:
+        self._server, self.url, self.port, self._unix = server, url, port, unix
+        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep, [])
+
+    def _sweep(self, rest: list[Connection]) -> None:
+        """One timer for every connection's limits. A slice at a time: requests under way must not wait for it."""
+        found = rest or list(self.connections)
         now = monotonic()
-        for connection in list(self.connections):
+        for connection in found[-_SLICE:]:
             connection.expire(now)
-        self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
+        del found[-_SLICE:]
+        self._sweeper = asyncio.get_running_loop().call_later(0.001 if found else _SWEEP_S, self._sweep, found)
 
     async def close(self, drain: float = 0.0) -> None:
         """Accepts no more; requests under way get `drain` seconds to end, and are then cut off."""
@@ -67,18 +82,24 @@ class Server:
             self._server.close()
         for connection in list(self.connections):
             connection.close_when_idle()
-        deadline = monotonic() + drain
-        while self.connections and monotonic() < deadline:
-            await asyncio.sleep(0.02)
+        if self.connections and drain > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(drain):
+                    await self._empty.wait()
         if self._sweeper is not None:
             self._sweeper.cancel()
+        running = [connection.task for connection in self.connections if connection.task is not None]
         for connection in list(self.connections):
             connection.abort()
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # lost connections cancel their handlers
+        if running:
+            await asyncio.wait(running, timeout=_LAST_S)
+        if self._unix is not None:
+            self._unix.unlink(missing_ok=True)
 
 
 async def serve(
-    handler: Callable[[ServerRequest, Responder], Awaitable[None]],
+    handler: Handler,
     *,
     host: str = "127.0.0.1",
     port: int = 0,
@@ -91,17 +112,25 @@ async def serve(
     """Listens on a port (0: any free one) or a Unix socket. Raises MeasurementError where it cannot."""
     loop = asyncio.get_running_loop()
     server = Server(handler, limits or ServerLimits())
-    scheme = "https" if ssl_context is not None else "http"
+    secure = ssl_context is not None
+    scheme = "https" if secure else "http"
+    handshake = server.limits.head_s if secure else None
     try:
         if unix is not None:
-            with suppress(FileNotFoundError):
-                if unix.is_socket():
-                    unix.unlink()
-            listening = await loop.create_unix_server(server.connection, str(unix), ssl=ssl_context, backlog=backlog)
-            server.began(listening, f"{scheme}+unix://{unix}", 0)
+            _cleared(unix)
+            listening = await loop.create_unix_server(
+                server.connection, str(unix), ssl=ssl_context, backlog=backlog, ssl_handshake_timeout=handshake
+            )
+            server.began(listening, f"{scheme}+unix://{unix}", 0, unix)
             return server
         listening = await loop.create_server(
-            server.connection, host, port, ssl=ssl_context, backlog=backlog, reuse_port=reuse_port or None
+            server.connection,
+            host,
+            port,
+            ssl=ssl_context,
+            backlog=backlog,
+            reuse_port=reuse_port or None,
+            ssl_handshake_timeout=handshake,
         )
     except OSError as error:
         where = str(unix) if unix is not None else f"{host}:{port}"
@@ -111,3 +140,10 @@ async def serve(
     shown = f"[{host}]" if ":" in host else host
     server.began(listening, f"{scheme}://{shown}:{number}", number)
     return server
+
+
+def _cleared(unix: Path) -> None:
+    """Removes the socket that an earlier server left behind."""
+    with suppress(FileNotFoundError):
+        if unix.is_socket():
+            unix.unlink()

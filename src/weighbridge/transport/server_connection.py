@@ -6,36 +6,45 @@ import asyncio
 import logging
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from http import HTTPStatus
+from collections import deque
+from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import httptools
 import msgspec
 
+from weighbridge.transport.responder import Responder, error_body, status_line
+
+__all__ = ["Connection", "Handler", "Responder", "ServerLimits", "ServerRequest"]
+
 log = logging.getLogger(__name__)
 
-_STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HIGH_WATER = 256 * 1024
+_LINGER_S = 2.0
+_METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+_ONCE = frozenset({"content-length", "transfer-encoding", "host", "authorization", "content-type"})
+_JSON = {"Content-Type": "application/json"}
 
 
 class ServerLimits(msgspec.Struct, frozen=True):
-    """Bytes and seconds. `head_s` is how long a request's head may take to come, `idle_s` how long a connection may be
-    kept without one, `body_s` how long a body may take."""
+    """Bytes and seconds. `head_s` is how long a request's head may take to come, `body_s` how long its body may,
+    `idle_s` how long a connection is kept without a request, `write_s` how long a client may take nothing of a reply
+    that waits for it."""
 
     head_bytes: int = 65_536
     body_bytes: int = 64 * 2**20
     head_s: float = 15.0
     body_s: float = 120.0
     idle_s: float = 75.0
+    write_s: float = 60.0
     connections: int = 20_000
 
 
 class ServerRequest:
-    """A whole request. `headers` by lower-cased name, the last of equal ones; `at` is when its last byte came, in
-    monotonic seconds."""
+    """A whole request. `headers` by lower-cased name, equal ones joined by a comma; `at` is when its last byte was
+    read, in monotonic seconds."""
 
     __slots__ = ("at", "body", "headers", "method", "path", "query")
 
@@ -48,124 +57,24 @@ class ServerRequest:
         self.at = at
 
 
-class Owner(Protocol):
-    """What a connection asks of its server."""
-
-    connections: set[Connection]
-    closing: bool
-
-    @property
-    def full(self) -> bool: ...
-
-
-class Responder:
-    """How a handler answers: `reply` whole, or `start`, `write` and `end`. After the client has gone, writing does
-    nothing; look at `disconnected`, or set `on_disconnect`."""
-
-    __slots__ = ("_chunked", "_connection", "_ended", "_keep", "_started", "on_disconnect")
-
-    def __init__(self, connection: Connection, keep: bool, chunked: bool) -> None:
-        self._connection = connection
-        self._keep = keep
-        self._chunked = chunked
-        self._started = False
-        self._ended = False
-        self.on_disconnect: Callable[[], None] | None = None
-
-    @property
-    def started(self) -> bool:
-        return self._started
-
-    @property
-    def ended(self) -> bool:
-        return self._ended
-
-    @property
-    def disconnected(self) -> bool:
-        return self._connection.transport is None
-
-    @property
-    def transport(self) -> asyncio.Transport | None:
-        """For those who write many prepared chunks: see `chunk`."""
-        return self._connection.transport
-
-    def reply(self, status: int, headers: Iterable[tuple[str, str]] | Mapping[str, str], body: bytes = b"") -> None:
-        """The whole reply in one write."""
-        lines = encoded(headers.items() if isinstance(headers, Mapping) else headers)
-        self.reply_encoded(status, lines, body)
-
-    def reply_encoded(self, status: int, lines: bytes, body: bytes) -> None:
-        """Like `reply`, with header lines that are encoded already."""
-        self._begin()
-        close = b"" if self._keep else b"Connection: close\r\n"
-        head = b"%b%b%bContent-Length: %d\r\n\r\n" % (_STATUS[status], lines, close, len(body))
-        self._connection.send(head if self._connection.head_only else head + body)
-        self._finish()
-
-    def start(self, status: int, headers: Iterable[tuple[str, str]] | Mapping[str, str]) -> None:
-        """The head of a reply whose length is not known yet."""
-        self._begin()
-        lines = encoded(headers.items() if isinstance(headers, Mapping) else headers)
-        if not self._chunked:
-            self._keep = False
-        how = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
-        close = b"" if self._keep else b"Connection: close\r\n"
-        self._connection.send(b"%b%b%b%b\r\n" % (_STATUS[status], lines, how, close))
-
-    def write(self, data: bytes) -> None:
-        """One piece of the body, sent at once."""
-        if data and not self._connection.head_only:
-            self._connection.send(chunk(data) if self._chunked else data)
-
-    def write_framed(self, data: bytes) -> None:
-        """Pieces that `chunk` has framed already, for streams prepared in advance (HTTP/1.1 clients only)."""
-        self._connection.send(data)
-
-    async def drain(self) -> None:
-        """Waits while the client takes less than we send."""
-        await self._connection.writable()
-
-    def end(self) -> None:
-        if self._ended:
-            return
-        if self._chunked and not self._connection.head_only:
-            self._connection.send(b"0\r\n\r\n")
-        self._finish()
-
-    def cut(self) -> None:
-        """Closes the connection in the middle of a reply, after what was written: the client sees it is not whole."""
-        self._ended = True
-        self._connection.close()
-
-    def abort(self) -> None:
-        """Resets the connection: what was not sent yet never is."""
-        self._ended = True
-        self._connection.reset()
-
-    def _begin(self) -> None:
-        if self._started:
-            raise RuntimeError("this request is answered already")
-        self._started = True
-
-    def _finish(self) -> None:
-        self._ended = True
-        self._connection.finished(self._keep)
-
-
 Handler = Callable[[ServerRequest, Responder], Awaitable[None]]
 
 
-def chunk(data: bytes) -> bytes:
-    """A piece of a body in chunked coding."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+class Owner(Protocol):
+    """What a connection asks of its server."""
+
+    closing: bool
+
+    def admits(self, connection: Connection) -> bool: ...
+    def left(self, connection: Connection) -> None: ...
 
 
-def encoded(headers: Iterable[tuple[str, str]]) -> bytes:
-    """Header lines. Raises ValueError for one that holds a line break."""
-    text = "".join(f"{name}: {value}\r\n" for name, value in headers)
-    if text.count("\n") != text.count("\r\n") or "\r\n\r\n" in text or "\0" in text:
-        raise ValueError("a header holds a line break")
-    return text.encode("latin-1")
+class _Whole(NamedTuple):
+    """A request that has come whole, and how its reply must be."""
+
+    request: ServerRequest
+    keep: bool
+    chunked: bool
 
 
 class _Refused(Exception):
@@ -178,70 +87,58 @@ class _Refused(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """Parses requests, runs the handler for one at a time; further bytes wait in the socket until it has answered."""
+    """Parses requests and runs the handler for one at a time. Further requests that came in the same read wait their
+    turn; later bytes are kept unparsed, and beyond a limit left in the socket."""
 
     __slots__ = (
-        "_body",
-        "_body_size",
-        "_buffered",
-        "_drained",
-        "_handler",
-        "_head_done",
-        "_head_size",
-        "_headers",
-        "_limits",
-        "_owner",
-        "_parser",
-        "_responder",
-        "_since",
-        "_tail",
-        "_target",
-        "_task",
-        "head_only",
-        "transport",
+        "_body", "_body_size", "_buffered", "_closing_at", "_continue_owed", "_drained", "_extra", "_handler",
+        "_head_size", "_headers", "_in_body", "_in_head", "_last", "_limits", "_now", "_owner", "_parser", "_refusal",
+        "_responder", "_since", "_stuck", "_target", "_task", "_waiting", "transport",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, limits: ServerLimits, owner: Owner) -> None:
         self._handler = handler
         self._limits = limits
         self._owner = owner
+        self._parser: Any = httptools.HttpRequestParser(self)
         self.transport: asyncio.Transport | None = None
-        self.head_only = False
         self._responder: Responder | None = None
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._buffered = b""
-        self._since = 0.0
-        self._fresh()
-
-    def _fresh(self) -> None:
-        self._parser: Any = httptools.HttpRequestParser(self)
+        self._stuck = (0, 0.0)
+        # Being read: the request whose head or body has begun.
         self._target = b""
         self._headers: dict[str, str] = {}
-        self._head_size = 0
-        self._head_done = False
         self._body: list[bytes] = []
-        self._body_size = 0
-        self._tail = b""
+        self._body_size = self._head_size = self._extra = 0
+        self._in_head = self._in_body = False
+        self._continue_owed = False
+        # Read, and not begun: what waits for the reply under way.
+        self._waiting: deque[_Whole] = deque()
+        self._refusal: _Refused | None = None
+        self._buffered = b""
+        self._last = False  # nothing that comes after the request being answered is read
+        self._now = self._since = monotonic()
+        self._closing_at = 0.0
 
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]  # a stream transport, as create_server makes
-        assert self.transport is not None  # noqa: S101 - just set
-        sock = transport.get_extra_info("socket")
+        stream: Any = transport  # uvloop's are no asyncio.Transport by class
+        self.transport = stream
+        sock = stream.get_extra_info("socket")
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.transport.set_write_buffer_limits(high=_HIGH_WATER)
-        self._since = monotonic()
-        if self._owner.full:
-            self._refuse(503, "too many connections")
-            return
-        self._owner.connections.add(self)
+        stream.set_write_buffer_limits(high=_HIGH_WATER)
+        if not self._owner.admits(self):
+            self._refuse(_Refused(503, "too many connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        del exc  # however it ended, nobody reads what we would say
         self.transport = None
-        self._owner.connections.discard(self)
+        self._parser = None  # it points back at us
+        self._waiting.clear()
+        self._owner.left(self)
         self.resume_writing()
         responder = self._responder
         if responder is not None and not responder.ended:
@@ -251,48 +148,61 @@ class Connection(asyncio.Protocol):
                 self._task.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._responder is not None:  # the next request came before this one was answered
-            self._buffered += data
-            if self.transport is not None and len(self._buffered) > self._limits.head_bytes:
-                self.transport.pause_reading()
+        if self._last:
             return
-        self._feed(data)
+        self._now = monotonic()
+        if self._responder is None:
+            self._feed(data)
+            return
+        self._buffered += data
+        if self.transport is not None and len(self._buffered) > self._limits.head_bytes:
+            self.transport.pause_reading()
 
     def _feed(self, data: bytes) -> None:
-        if not self._head_done:
-            if not self._head_size:
-                self._since = monotonic()
-            self._head_size += len(data)
+        headers, in_body = self._headers, self._in_body
         try:
-            if not self._head_done:
-                self._check_head(data)
             self._parser.feed_data(data)
-            if not self._head_done and self._head_size > self._limits.head_bytes:
-                raise _Refused(431, "the request's headers are too large")
+            if self._headers is headers:  # the same request as before this read
+                if self._in_head:
+                    self._count_head(len(data))
+                elif in_body and self._in_body:
+                    self._count_extra(len(data))
         except httptools.HttpParserUpgrade:
-            self._refuse(400, "this server speaks HTTP/1.1 only")
+            pass  # the request was taken in on_message_complete; what follows it is not read
         except httptools.HttpParserError as error:
             cause = error.__context__
-            if isinstance(cause, _Refused):
-                self._refuse(cause.status, cause.why)
-            else:
-                self._refuse(400, f"not a request of HTTP/1.1: {error}")
+            known = isinstance(cause, _Refused)
+            self._refused(cause if known else _Refused(400, f"not a request of HTTP/1.1: {error}"))  # type: ignore[arg-type]  # as `known` says
         except _Refused as error:
-            self._refuse(error.status, error.why)
+            self._refused(error)
 
-    def _check_head(self, data: bytes) -> None:
-        """What llhttp lets through and we do not: line ends that are a bare LF, and folded header lines."""
-        seen = self._tail + data
-        head = seen.partition(b"\r\n\r\n")[0]
-        if head.count(b"\n") != head.count(b"\r\n"):
-            raise _Refused(400, "a line of the request's head ends without a carriage return")
-        if b"\r\n " in head or b"\r\n\t" in head:
-            raise _Refused(400, "a header line is folded")
-        self._tail = seen[-3:]
+    def _refused(self, refusal: _Refused) -> None:
+        """At once, or after the requests before it are answered."""
+        if self._last:
+            return
+        if self._responder is None:
+            self._refuse(refusal)
+        else:
+            self._refusal = refusal
+            self._last = True
+
+    def _count_head(self, size: int) -> None:
+        """Bounds a header line that does not end, of which the parser tells nothing."""
+        self._extra += size
+        if self._extra > self._limits.head_bytes:
+            raise _Refused(431, "the request's headers are too large")
+
+    def _count_extra(self, size: int) -> None:
+        """Bounds what comes in a chunked body and is not body: chunk extensions and trailers without an end. A chunk of
+        one byte has five bytes of framing."""
+        self._extra += size
+        if self._extra > 8 * self._body_size + self._limits.head_bytes:
+            raise _Refused(400, "the request's body is mostly framing")
 
     def pause_writing(self) -> None:
-        if self._drained is None:
+        if self._drained is None and self.transport is not None:
             self._drained = asyncio.get_running_loop().create_future()
+            self._stuck = (self.transport.get_write_buffer_size(), monotonic())
 
     def resume_writing(self) -> None:
         drained, self._drained = self._drained, None
@@ -305,30 +215,77 @@ class Connection(asyncio.Protocol):
 
     # --- the parser's side
 
+    def on_message_begin(self) -> None:
+        self._target = b""
+        self._headers = {}
+        self._body = []
+        self._body_size = self._head_size = self._extra = 0
+        self._in_head = True
+        self._since = self._now
+
     def on_url(self, url: bytes) -> None:
         self._target += url
+        self._sized(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._sized(len(name) + len(value) + 4)
+        if self._in_body:
+            return  # a trailer: it must not pass for a header that was looked at before the body
         key = name.decode("latin-1").lower()
-        if key in self._headers and key in {"content-length", "transfer-encoding", "host"}:
-            raise _Refused(400, f"header {key} comes twice")
-        self._headers[key] = value.decode("latin-1")
+        text = value.decode("latin-1").rstrip(" \t")
+        headers = self._headers
+        if key in headers:
+            if key in _ONCE:
+                raise _Refused(400, f"header {key} comes twice")
+            text = f"{headers[key]}{'; ' if key == 'cookie' else ', '}{text}"
+        headers[key] = text
+
+    def _sized(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self._limits.head_bytes:
+            raise _Refused(431, "the request's headers are too large")
 
     def on_headers_complete(self) -> None:
-        self._head_done = True
+        self._in_head, self._in_body = False, True
+        self._extra = 0
         headers = self._headers
-        if "content-length" in headers and "transfer-encoding" in headers:
-            raise _Refused(400, "both content-length and transfer-encoding")
-        coding = headers.get("transfer-encoding")
-        if coding is not None and coding.strip().lower() != "chunked":
-            raise _Refused(501, "a transfer-encoding other than chunked")
-        if self._parser.get_http_version() == "1.1" and "host" not in headers:
-            raise _Refused(400, "no host header")
-        length = headers.get("content-length", "")
-        if length.isdigit() and int(length) > self._limits.body_bytes:
+        version = self._parser.get_http_version()
+        if version == "1.1":
+            if "host" not in headers:
+                raise _Refused(400, "no host header")
+        elif version != "1.0":
+            raise _Refused(505, "this server speaks HTTP/1.1")
+        elif "transfer-encoding" in headers:
+            raise _Refused(400, "a transfer-encoding in HTTP/1.0")
+        if self._parser.get_method() not in _METHODS:
+            raise _Refused(501, "this server does not know the method")
+        self._check_length(headers)
+        if "upgrade" in headers and self._parser.should_upgrade() and self._has_body(headers):
+            raise _Refused(400, "a body and an upgrade")  # llhttp takes the body for the other protocol's
+        if "expect" in headers and version == "1.1":
+            self._expect(headers["expect"])
+
+    def _check_length(self, headers: dict[str, str]) -> None:
+        length = headers.get("content-length")
+        if "transfer-encoding" in headers:
+            if length is not None:
+                raise _Refused(400, "both content-length and transfer-encoding")
+            if headers["transfer-encoding"].lower() != "chunked":
+                raise _Refused(501, "a transfer-encoding other than chunked")
+        elif length is not None and int(length) > self._limits.body_bytes:
             raise _Refused(413, f"a body of more than {self._limits.body_bytes} bytes")
-        if headers.get("expect", "").lower() == "100-continue" and self.transport is not None:
-            self.transport.write(_CONTINUE)
+
+    @staticmethod
+    def _has_body(headers: dict[str, str]) -> bool:
+        return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+    def _expect(self, expected: str) -> None:
+        if expected.lower() != "100-continue":
+            raise _Refused(417, "an expectation other than 100-continue")
+        if self._responder is None:
+            self.send(_CONTINUE)
+        else:
+            self._continue_owed = True
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
@@ -337,37 +294,54 @@ class Connection(asyncio.Protocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        if self._responder is not None:
-            return  # pipelined in the same read: llhttp went on; see _next
-        method = self._parser.get_method().decode("latin-1")
-        path, _, query = self._target.partition(b"?")
+        self._in_body = self._continue_owed = False
+        if self._last:
+            return
+        parser = self._parser
+        path, query = _split(self._target)
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = ServerRequest(
-            method, path.decode("latin-1"), query.decode("latin-1"), self._headers, body, monotonic()
-        )
-        self.head_only = method == "HEAD"
-        keep = self._parser.should_keep_alive() and not self._owner.closing
-        responder = self._responder = Responder(self, keep, self._parser.get_http_version() == "1.1")
+        self._body = []
+        request = ServerRequest(parser.get_method().decode("latin-1"), path, query, self._headers, body, self._now)
+        keep = parser.should_keep_alive() and not parser.should_upgrade()
+        self._last = not keep
+        whole = _Whole(request, keep, parser.get_http_version() == "1.1")
+        if self._responder is None:
+            self._begin(whole)
+        else:
+            self._waiting.append(whole)
+
+    # --- ours
+
+    @property
+    def closing(self) -> bool:
+        return self._owner.closing
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """The handler under way."""
+        return self._task
+
+    def _begin(self, whole: _Whole) -> None:
+        request, keep, chunked = whole
+        responder = Responder(self, keep=keep, chunked=chunked, head_only=request.method == "HEAD")
+        self._responder = responder
         self._task = asyncio.get_running_loop().create_task(self._run(request, responder))
 
     async def _run(self, request: ServerRequest, responder: Responder) -> None:
         try:
             await self._handler(request, responder)
         except asyncio.CancelledError:
-            if self.transport is not None:
-                self.abort()
+            if not responder.ended:
+                responder.abort()
             raise
         except Exception:
             log.exception("the handler of %s %s failed", request.method, request.path)
-            if not responder.started:
-                responder.reply(500, {"Content-Type": "application/json"}, error_body("internal error", "server_error"))
-            elif not responder.ended:
-                responder.cut()
+        if responder.ended:
             return
-        if not responder.started:
-            responder.reply(500, {"Content-Type": "application/json"}, error_body("no answer", "server_error"))
-
-    # --- ours
+        if responder.started:  # the client must not take what it has for the whole
+            responder.cut()
+        else:
+            responder.reply(500, _JSON, error_body("internal error", "server_error"))
 
     def send(self, data: bytes) -> None:
         if self.transport is not None:
@@ -381,43 +355,79 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         if not keep or self._owner.closing:
-            transport.close()
-            return
-        self._fresh()
-        self._since = monotonic()
+            self.close()
+        elif self._waiting:
+            self._begin(self._waiting.popleft())
+        elif self._refusal is not None:
+            self._refuse(self._refusal)
+        else:
+            self._go_on(transport)
+
+    def _go_on(self, transport: asyncio.Transport) -> None:
+        if self._continue_owed:
+            self._continue_owed = False
+            transport.write(_CONTINUE)
+        self._now = self._since = monotonic()
         if self._buffered:
             data, self._buffered = self._buffered, b""
-            transport.resume_reading()
+            if len(data) > self._limits.head_bytes:
+                transport.resume_reading()
             self._feed(data)
 
-    def _refuse(self, status: int, why: str) -> None:
-        """An error line and the end of the connection: after a request we could not read, nothing can be trusted."""
+    def _refuse(self, refusal: _Refused) -> None:
+        """An error line and the end of the connection: after a request we could not read, nothing can be trusted. What
+        the client still sends is taken and dropped for a while, or a TCP reset would destroy the error line."""
         transport = self.transport
         if transport is None:
             return
-        body = error_body(why, "invalid_request_error")
+        body = error_body(refusal.why, "invalid_request_error" if refusal.status < 500 else "server_error")
         head = b"%bContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
-        transport.write(head % (_STATUS[status], len(body)) + body)
-        transport.close()
+        transport.write(head % (status_line(refusal.status), len(body)) + body)
+        self._last = True
+        self._buffered = b""
+        if transport.can_write_eof():
+            transport.write_eof()
+            self._closing_at = monotonic()
+        else:
+            self.close()
 
     def expire(self, now: float) -> None:
-        """Ends a connection that is idle, or whose request comes too slowly."""
-        if self._responder is not None:
+        """Ends a connection that is idle, whose request comes too slowly, or whose client takes nothing of a reply."""
+        transport = self.transport
+        if transport is None:
             return
         limits = self._limits
-        waited = now - self._since
-        if not self._head_size:
-            if waited > limits.idle_s:
-                self.close()
-        elif (not self._head_done and waited > limits.head_s) or waited > limits.head_s + limits.body_s:
-            self._refuse(408, "the request took too long to come")
+        if self._closing_at:
+            patience = limits.write_s if transport.get_write_buffer_size() else _LINGER_S
+            if now - self._closing_at > patience:
+                transport.abort()
+        elif self._drained is not None:
+            self._expire_stuck(transport, now)
+        elif self._responder is None:
+            waited = now - self._since
+            if not self._in_head and not self._in_body:
+                if waited > limits.idle_s:
+                    self.close()
+            elif waited > (limits.head_s if self._in_head else limits.head_s + limits.body_s):
+                self._refuse(_Refused(408, "the request took too long to come"))
+
+    def _expire_stuck(self, transport: asyncio.Transport, now: float) -> None:
+        size, since = self._stuck
+        left = transport.get_write_buffer_size()
+        if left < size:
+            self._stuck = (left, now)
+        elif now - since > self._limits.write_s:
+            transport.abort()
 
     def close_when_idle(self) -> None:
-        if self._responder is None:
+        """Now, unless a request is being read or answered."""
+        if self._responder is None and not self._in_head and not self._in_body:
             self.close()
 
     def close(self) -> None:
+        """After what was written is sent."""
         if self.transport is not None:
+            self._closing_at = self._closing_at or monotonic()
             self.transport.close()
 
     def abort(self) -> None:
@@ -434,6 +444,10 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
 
-def error_body(message: str, kind: str) -> bytes:
-    """The error object that OpenAI's clients read."""
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": None, "code": None}})
+def _split(target: bytes) -> tuple[str, str]:
+    """Path and query of a request's target, which may name the host too, as for a proxy."""
+    path, _, query = target.decode("latin-1").partition("?")
+    if not path.startswith("/") and "://" in path:
+        _, slash, rest = path.partition("://")[2].partition("/")
+        path = slash + rest or "/"
+    return path, query

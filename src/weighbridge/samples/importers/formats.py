@@ -41,22 +41,36 @@ class Imported:
 
 
 def detect(path: Path) -> str:
-    """The format of a file, by the keys of its first rows. Raises UsageError where there is no row."""
-    first = [row for _, row in islice(rows(path), 3) if isinstance(row, dict)]
+    """The format of a file, by the keys of its first rows. Raises UsageError where there is no row, or where it is a
+    sample file already."""
+    seen = list(islice(rows(path), 10))
+    first = [row for _, row in seen if isinstance(row, dict)]
     if not first:
-        raise UsageError("its first rows are no objects", where=str(path), mend=f"Formats: {', '.join(FORMATS)}")
+        bad = next((row for _, row in seen if isinstance(row, BadRow)), BadRow(str(path), "it holds no row"))
+        raise UsageError(bad.what, where=bad.where, mend=f"Formats: {', '.join(FORMATS)}")
     keys: set[str] = set().union(*first)
+    if "request" in keys and keys <= set(Sample.__struct_fields__):
+        raise UsageError("it holds samples already", where=str(path), mend="Use it as it is")
     if "resourceSpans" in keys or ("attributes" in keys and "spanId" in keys):
         return "otel"
-    if {"custom_id", "body"} <= keys:
+    if {"custom_id", "body"} <= keys or {"custom_id", "response"} <= keys:
         return "openai-batch"
     if {"call_type", "spend"} & keys and {"messages", "proxy_server_request", "request_id"} & keys:
         return "litellm"
-    if "observations" in keys or ({"traceId", "trace_id", "sessionId", "session_id"} & keys and "input" in keys):
+    if "observations" in keys or ("input" in keys and ({"traceId", "trace_id"} & keys or len(_LANGFUSE & keys) > 1)):
         return "langfuse"
-    if any(row.get("object") == "chat.completion" or isinstance(row.get("request"), dict) for row in first):
-        return "openai-stored"
-    return "plain"
+    return "openai-stored" if any(map(_is_stored, first)) else "plain"
+
+
+_LANGFUSE = frozenset({"sessionId", "userId", "environment", "htmlPath", "bookmarked", "totalCost", "projectId"})
+
+
+def _is_stored(row: dict[str, Any]) -> bool:
+    """A completion, or a conversation whose answer is its last message."""
+    messages = row.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    answered = isinstance(last, dict) and last.get("role") == "assistant" and not set(plain.ANSWERS) & row.keys()
+    return row.get("object") == "chat.completion" or isinstance(row.get("request"), dict) or answered
 
 
 def read(
@@ -82,15 +96,17 @@ def read(
     read_row = FORMATS[name]
     if name == "plain":
         read_row = partial(plain.read, prompt_column=prompt_column, answer_column=answer_column)
-    elif output_file is not None:
+    if output_file is not None:
+        if name != "openai-batch":
+            raise UsageError(f"--output-file goes with openai-batch, and this is {name}", where=str(path))
         read_row = partial(openai.batch, answers=openai.answers_of(output_file))
     found, bad = _collected(path, read_row, skip_bad)
     if not found:
         raise UsageError("no row of it is a request", where=str(path), mend=bad[0] if bad else f"It was read as {name}")
     first = min((record.at for record in found if record.at is not None), default=0.0)
-    cleaned = [redacted(_sample(name, record, first, expect_answer, tags), redact) for record in found]
-    samples, doubles = distinct([sample for sample, _ in cleaned], near=near)
-    return Imported(name, samples, bad, doubles, sum(count for _, count in cleaned))
+    cleaned, changed = redacted([_sample(name, record, first, expect_answer, tags) for record in found], redact)
+    samples, doubles = distinct(cleaned, near=near)
+    return Imported(name, samples, bad, doubles, changed)
 
 
 def _collected(path: Path, read_row: ReadRow, skip_bad: bool) -> tuple[list[Record], list[str]]:
@@ -100,14 +116,32 @@ def _collected(path: Path, read_row: ReadRow, skip_bad: bool) -> tuple[list[Reco
         try:
             if isinstance(row, BadRow):
                 raise row
-            found.extend(read_row(where, row))
+            records = list(read_row(where, row))
+            for record in records:
+                _check(record)
+            found.extend(records)
         except BadRow as error:
             bad.append(f"{error.where}: {error.what}")
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            # An export may hold anything anywhere; an importer looks only where its format puts things.
+            bad.append(f"{where}: not in the form of this format ({type(error).__name__}: {error})")
     if bad and not skip_bad:
         more = f" (and {len(bad) - 1} more bad rows)" if len(bad) > 1 else ""
         where, _, what = bad[0].partition(": ")
         raise UsageError(what + more, where=where, mend="Mend the row, or leave such rows out with --skip-bad")
     return found, bad
+
+
+def _check(record: Record) -> None:
+    """Raises BadRow for a request that a sample file would not take."""
+    key = "messages" if record.api == "chat" else "prompt"
+    if not record.request.get(key):
+        raise BadRow(record.where, f"the request has no `{key}`")
+    messages = record.request.get("messages", ())
+    if record.api == "chat" and not (
+        isinstance(messages, list) and all(isinstance(message, dict) and "role" in message for message in messages)
+    ):
+        raise BadRow(record.where, "`messages` must be a list of objects with a `role`")
 
 
 def _sample(name: str, record: Record, first: float, expect_answer: bool, tags: Sequence[str]) -> Sample:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from weighbridge.samples.importers.record import BadRow, Record, parsed, prompt, seconds, sent, text_of_reply
+from weighbridge.samples.importers.record import BadRow, Record, answer_text, parsed, prompt, seconds, sent
 
 
 def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
@@ -13,8 +13,10 @@ def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
     one for each generation in it."""
     inner = parsed(row.get("observations"))
     if isinstance(inner, list) and inner and isinstance(inner[0], dict):
+        trace = {"sessionId": row.get("sessionId"), "tags": row.get("tags"), "traceId": row.get("id")}
         for observation in inner:
-            yield from _one(where, {"sessionId": row.get("sessionId"), "tags": row.get("tags"), **observation})
+            own = {name: value for name, value in observation.items() if value is not None}
+            yield from _one(where, {**trace, **own})
     else:
         yield from _one(where, row)
 
@@ -33,7 +35,7 @@ def _one(where: str, row: dict[str, Any]) -> Iterator[Record]:
     yield Record(
         where=where,
         request={**_request(where, asked), **kept},
-        answer=text_of_reply(parsed(row.get("output"))),
+        answer=answer_text(row.get("output")),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
         cluster=str(cluster) if cluster else None,
         at=seconds(row.get("startTime") or row.get("start_time") or row.get("timestamp")),
@@ -48,7 +50,7 @@ _PARAMS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_token
 def _request(where: str, asked: Any) -> dict[str, Any]:
     if isinstance(asked, str):
         return prompt(asked)
-    if isinstance(asked, list):
+    if isinstance(asked, list) and asked:
         return {"messages": asked}
     if isinstance(asked, dict) and isinstance(asked.get("messages"), list):
         return sent(asked)

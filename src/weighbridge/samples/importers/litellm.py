@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from weighbridge.samples.importers.record import BadRow, Record, parsed, seconds, sent, text_of_reply
+from weighbridge.samples.importers.record import BadRow, Record, answer_text, parsed, seconds, sent
 
 
 def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
@@ -28,7 +28,7 @@ def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
         where=where,
         request=sent(body) if text else {**sent(body), "messages": messages},
         api="completions" if text else "chat",
-        answer=text_of_reply(parsed(row.get("response"))),
+        answer=answer_text(row.get("response")),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
         cluster=str(session) if session else None,
         at=seconds(row.get("startTime") or row.get("start_time")),

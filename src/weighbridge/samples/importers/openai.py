@@ -51,17 +51,17 @@ def _cluster(metadata: dict[str, Any]) -> str | None:
     )
 
 
-def answers_of(output: Path) -> dict[Any, dict[str, Any]]:
+def answers_of(output: Path) -> dict[str, dict[str, Any]]:
     """A Batch output file's replies by `custom_id`."""
-    return {row.get("custom_id"): row for _, row in rows(output) if isinstance(row, dict)}
+    return {str(row.get("custom_id")): row for _, row in rows(output) if isinstance(row, dict)}
 
 
-def batch(where: str, row: dict[str, Any], *, answers: dict[Any, dict[str, Any]] | None = None) -> Iterator[Record]:
+def batch(where: str, row: dict[str, Any], *, answers: dict[str, dict[str, Any]] | None = None) -> Iterator[Record]:
     """A line of Batch input; with the output file's `answers`, each request gets that of its `custom_id`."""
     body = row.get("body")
     if not isinstance(body, dict):
         raise BadRow(where, "no `body`: is this the output file? Give the input file, and this one with --output-file")
-    reply = (((answers or {}).get(row.get("custom_id")) or {}).get("response") or {}).get("body")
+    reply = (((answers or {}).get(str(row.get("custom_id"))) or {}).get("response") or {}).get("body")
     yield Record(
         where=where,
         request=sent(body),

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from weighbridge.samples.importers.record import BadRow, Record, parsed, seconds
+import msgspec
+
+from weighbridge.samples.importers.record import BadRow, Record, parsed, seconds, text_of_reply
 
 _INDEXED = re.compile(r"gen_ai\.(prompt|completion)\.(\d+)\.(role|content)")
 _EVENT_ROLES = {
@@ -66,7 +68,7 @@ def _record(where: str, span: dict[str, Any]) -> Record | None:
 
 def _attributes(entries: Any) -> dict[str, Any]:
     if isinstance(entries, dict):
-        return entries
+        return dict(entries)
     return {
         entry["key"]: _value(entry.get("value"))
         for entry in entries or []
@@ -97,8 +99,12 @@ def _newest(attributes: dict[str, Any]) -> Found:
     system = parsed(attributes.get("gen_ai.system_instructions"))
     opening = [{"role": "system", "content": _parts(system)}] if isinstance(system, list) and system else []
     made = parsed(attributes.get("gen_ai.output.messages"))
-    answer = _parts(made[0].get("parts")) if isinstance(made, list) and made and isinstance(made[0], dict) else None
+    answer = _said(made[0]) if isinstance(made, list) and made and isinstance(made[0], dict) else None
     return [*opening, *(_message(entry) for entry in given)], answer
+
+
+def _said(entry: dict[str, Any]) -> str | None:
+    return _parts(entry["parts"]) or None if "parts" in entry else text_of_reply(entry)
 
 
 def _message(entry: dict[str, Any]) -> dict[str, Any]:
@@ -111,14 +117,22 @@ def _message(entry: dict[str, Any]) -> dict[str, Any]:
             {
                 "id": call.get("id"),
                 "type": "function",
-                "function": {"name": call.get("name"), "arguments": str(call.get("arguments", ""))},
+                "function": {"name": call.get("name"), "arguments": _text(call.get("arguments", ""))},
             }
             for call in calls
         ]
     answers = [part for part in entry["parts"] if part.get("type") == "tool_call_response"]
     if answers:
-        message |= {"tool_call_id": answers[0].get("id"), "content": str(answers[0].get("response", ""))}
+        message |= {
+            "tool_call_id": answers[0].get("id"),
+            "content": _text(answers[0].get("response", answers[0].get("result", ""))),
+        }
     return message
+
+
+def _text(value: Any) -> str:
+    """As JSON, unless it is text already."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _parts(parts: Any) -> str:
@@ -134,6 +148,8 @@ def _events(span: dict[str, Any]) -> Found:
     answer = None
     for event in span.get("events") or []:
         attributes = _attributes(event.get("attributes"))
+        body = parsed(attributes.get("gen_ai.event.content"))  # some write an event's body as one attribute
+        attributes |= body if isinstance(body, dict) else {}
         name = event.get("name", "")
         if name in _EVENT_ROLES:
             messages.append(
@@ -154,9 +170,13 @@ def _oldest(attributes: dict[str, Any]) -> Found:
     for name, value in attributes.items():
         match = _INDEXED.fullmatch(name)
         if match is not None:
-            found[match[1]].setdefault(int(match[2]), {})[match[3]] = parsed(value) if match[3] == "content" else value
+            found[match[1]].setdefault(int(match[2]), {})[match[3]] = value
     if not found["prompt"]:
         return None
     messages = [{"role": "user", **found["prompt"][number]} for number in sorted(found["prompt"])]
+    for message in messages:
+        parts = parsed(message.get("content"))  # parts of a message are written as JSON; other JSON is what was asked
+        if isinstance(parts, list) and parts and all(isinstance(part, dict) and "type" in part for part in parts):
+            message["content"] = parts
     said = found["completion"].get(0, {}).get("content")
     return messages, said if isinstance(said, str) else None

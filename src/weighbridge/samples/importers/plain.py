@@ -37,7 +37,7 @@ def read(
     tags = parsed(_named(row, names, None, _TAGS))
     yield Record(
         where=where,
-        request=_request(where, parsed(asked)),
+        request=_request(where, asked),
         expected=tuple(answer) if isinstance(answer, list) else () if answer is None else (answer,),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else () if tags is None else (str(tags),),
         cluster=_text(_named(row, names, None, _CLUSTERS)),
@@ -54,12 +54,13 @@ def _named(row: dict[str, Any], names: dict[str, str], wanted: str | None, guess
 
 
 def _request(where: str, asked: Any) -> dict[str, Any]:
-    if isinstance(asked, str):
+    inner = parsed(asked)
+    if isinstance(inner, list) and inner and all(isinstance(message, dict) and "role" in message for message in inner):
+        return {"messages": inner}
+    if isinstance(inner, dict) and "messages" in inner:
+        return sent(inner)
+    if isinstance(asked, str):  # which may be JSON that the model is asked about
         return prompt(asked)
-    if isinstance(asked, list) and asked and all(isinstance(message, dict) and "role" in message for message in asked):
-        return {"messages": asked}
-    if isinstance(asked, dict) and "messages" in asked:
-        return sent(asked)
     if isinstance(asked, int | float):
         return prompt(str(asked))
     raise BadRow(where, "the prompt is neither a text nor a list of messages")

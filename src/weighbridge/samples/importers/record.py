@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,21 +64,32 @@ def text_of_reply(reply: Any) -> str | None:
         reply = choices[0].get("message") or choices[0]
     content = reply.get("content", reply.get("text"))
     if isinstance(content, list):
-        return "".join(part.get("text", "") for part in content if isinstance(part, dict))
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else None
+
+
+def answer_text(value: Any) -> str | None:
+    """What an export's output field says: a reply's text, or else the output itself, which may be JSON of the model's
+    own making (exporters parse it, or leave it as text)."""
+    inner = parsed(value)
+    text = text_of_reply(inner)
+    if text is not None or inner is None:
+        return text
+    if isinstance(inner, dict) and inner.keys() & {"role", "choices", "tool_calls"}:
+        return None
+    if isinstance(inner, dict | list) and not inner:
+        return None
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def seconds(value: Any) -> float | None:
     """Seconds since the epoch of an ISO time, or of a number of seconds, milliseconds or nanoseconds."""
     if isinstance(value, str):
-        if value.isdigit():
-            return seconds(int(value))
         try:
-            when = datetime.fromisoformat(value.strip())
+            return seconds(float(value))
         except ValueError:
-            return None
-        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+            return _of_iso(value.strip())
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e20:
         return None
     for limit, scale in ((1e11, 1.0), (1e14, 1e3), (1e17, 1e6)):
         if value < limit:
@@ -87,12 +97,20 @@ def seconds(value: Any) -> float | None:
     return value / 1e9
 
 
+def _of_iso(text: str) -> float | None:
+    try:
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
 def parsed(value: Any) -> Any:
     """A value that may have been exported as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "[", '"'}:
         try:
-            return json.loads(value)
-        except ValueError:
+            return msgspec.json.decode(value)
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -118,28 +136,45 @@ def rows(path: Path) -> Iterator[Row]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"not UTF-8 at byte {error.start}", where=str(path), mend="Save it as UTF-8") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UsageError("not UTF-8", where=f"{path}:{line}", mend="Save the file as UTF-8") from None
 
 
 def _csv(path: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(2**31 - 1)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    for row in reader:
-        where = f"{path}:{reader.line_num}"
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text))
+    while True:
+        try:
+            where = f"{path}:{max(reader.line_num, 1) + 1}"  # where the row begins: a field may hold line breaks
+            row = next(reader, None)
+        except csv.Error as error:
+            raise UsageError(f"not CSV: {error}", where=f"{path}:{reader.line_num + 1}") from None
+        if row is None:
+            return
         if None in row:
             yield where, BadRow(where, "more fields than the header names")
             continue
         yield where, {name: value for name, value in row.items() if value not in {None, ""}}
 
 
+def _delimiter(path: Path, text: str) -> str:
+    """Spreadsheets in half of Europe write semicolons."""
+    header = text.partition("\n")[0]
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return ";" if ";" in header and "," not in header else ","
+
+
 def _json(path: Path, text: str) -> Iterator[Row]:
     try:
-        whole = json.loads(text)
-    except ValueError:
+        whole = msgspec.json.decode(text)
+    except (ValueError, RecursionError):
         # An object a line, in a file called .json.
         for number, line in enumerate(text.split("\n"), 1):
             if line.strip():
@@ -156,7 +191,9 @@ def _json(path: Path, text: str) -> Iterator[Row]:
 
 def _object(where: str, line: str) -> dict[str, Any] | BadRow:
     try:
-        entry = json.loads(line)
+        entry = msgspec.json.decode(line)
+    except RecursionError:
+        return BadRow(where, "nested too deeply")
     except ValueError as error:
         return BadRow(where, f"not JSON: {error}")
     return entry if isinstance(entry, dict) else BadRow(where, "not an object")
