@@ -76,7 +76,10 @@ async def raw(talk: Talk, *, context: ssl.SSLContext | None = None, host: str = 
             it.gone.set()
         finally:
             running.discard(task)
-            writer.close()
+            if context is None:
+                writer.close()
+            else:
+                writer.transport.abort()  # nobody waits for the other side's close_notify
 
     server = await asyncio.start_server(connected, host, 0, ssl=context)
     it.port = server.sockets[0].getsockname()[1]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import ssl
 import zlib
 from collections.abc import Awaitable, Callable
@@ -98,7 +99,7 @@ def test_a_reply_split_anywhere_is_the_same_reply(cuts: list[int]) -> None:
         + b"0\r\n\r\n"
     )
     edges = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    pieces = [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     reply = fetched(*pieces, pause=0.001 if len(pieces) > 1 else 0)
     assert (reply.status, reply.header("content-type"), reply.body) == (200, "a/b", b"wxyz" * 6)
 
@@ -363,7 +364,7 @@ def test_a_time_out_in_the_middle_of_others_touches_only_its_own_call() -> None:
         route = Route.to("POST", server.url)
         short = Timeouts(first_byte=0.08)
         calls = (client.fetch(route, b"slow", timeouts=short), client.fetch(route, b"fine"))
-        return await asyncio.gather(*calls, return_exceptions=True)
+        return list(await asyncio.gather(*calls, return_exceptions=True))
 
     slow, fine = calling(talk, use)
     assert isinstance(slow, TimedOut)
@@ -427,10 +428,14 @@ def test_a_stream_that_fails_says_so_to_its_reader() -> None:
 
     async def use(client: Client, server: Raw) -> list[bytes]:
         found = []
-        with pytest.raises(ConnectionLost):
+
+        async def read() -> None:
             async with client.stream(Route.to("POST", server.url), b"x") as incoming:
                 async for _, piece in incoming:
                     found.append(piece)
+
+        with pytest.raises(ConnectionLost):
+            await read()
         return found
 
     assert calling(saying(data, close=True), use) == [b"a"]
@@ -451,7 +456,7 @@ def test_tls_verifies_and_sends_the_servers_name() -> None:
     authority = trustme.CA()
     ours, theirs = contexts(authority, "localhost")
     names: list[str | None] = []
-    ours.sni_callback = lambda sock, name, context: names.append(name)  # type: ignore[assignment]  # returns nothing
+    ours.sni_callback = lambda sock, name, context: names.append(name)
 
     async def main() -> Reply:
         async with raw(saying(OK), context=ours) as server, Client(proxies=NONE, ssl_context=theirs) as client:
@@ -521,8 +526,11 @@ def test_https_goes_through_a_proxys_tunnel() -> None:
             async def tunnelling(peer: Peer) -> None:
                 asked.append(await peer.request())
                 reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
-                await peer.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                await asyncio.gather(_pump(peer.reader, writer), _pump(reader, peer.writer))
+                try:
+                    await peer.say(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                    await asyncio.gather(_pump(peer.reader, writer), _pump(reader, peer.writer))
+                finally:
+                    writer.transport.abort()
 
             async with raw(tunnelling) as proxy:
                 proxies = Proxies(https=Proxy.at(f"http://127.0.0.1:{proxy.port}"))

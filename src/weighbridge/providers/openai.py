@@ -42,7 +42,7 @@ class Outgoing:
 
 
 class FailedCall(WeighbridgeError):
-    """The call was answered, and the answer is a failure; `partial` holds what of an answer had come, and is paid for."""
+    """The call was answered, and the answer is a failure; `partial` is what of an answer had come, and is paid for."""
 
     def __init__(self, failure: Failure, partial: Answer | None = None) -> None:
         super().__init__(failure.message)
@@ -86,15 +86,16 @@ class OpenAIDialect:
                 sent.setdefault("max_completion_tokens", sent.pop("max_tokens"))
             for name in _SAMPLING:
                 sent.pop(name, None)
-        elif self.provider.preset.max_tokens == "max_tokens" and "max_completion_tokens" in sent:
-            if self.provider.preset.prices != "openai":
-                sent.setdefault("max_tokens", sent.pop("max_completion_tokens"))
+            return
+        preset = self.provider.preset
+        if preset.max_tokens == "max_tokens" and preset.prices != "openai" and "max_completion_tokens" in sent:
+            sent.setdefault("max_tokens", sent.pop("max_completion_tokens"))
 
     # --- what came back
 
     def answer(self, reply: Reply, *, streamed: bool) -> Answer:
-        """Reads a reply. Raises FailedCall for an HTTP error, an error inside a 200, what is no reply of this API, and a
-        stream that was cut."""
+        """Reads a reply. Raises FailedCall for an HTTP error, an error inside a 200, what is no reply of this API, and
+        a stream that was cut."""
         if reply.status != 200:
             raise FailedCall(self.failure(reply.status, reply.headers, reply.body))
         media = reply.header("content-type") or ""

@@ -32,13 +32,66 @@ _FILTER = _says(r"content.{0,3}(?:filter|management|policy)|responsible ?ai|safe
 
 TABLE: Final[tuple[Row, ...]] = (
     Row("context_length", codes=("context_length_exceeded", "string_above_max_length", "exceed_context_size_error")),
-    Row("content_filter", codes=("content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation")),
-    Row("auth", codes=("invalid_api_key", "authentication_error", "permission_error", "permission_denied", "unauthenticated", "invalid_authentication")),
-    Row("auth", codes=("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "arrearage", "account_deactivated")),
-    Row("rate_limit", codes=("rate_limit_exceeded", "rate_limit_error", "rate_limit_reached", "tokens", "requests", "resource_exhausted", "too_many_requests", "throttling", "limitrequests")),
-    Row("capacity", codes=("overloaded_error", "server_overloaded", "engine_overloaded", "service_unavailable", "unavailable", "model_overloaded", "capacity_exceeded")),
+    Row(
+        "content_filter",
+        codes=("content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"),
+    ),
+    Row(
+        "auth",
+        codes=(
+            "invalid_api_key",
+            "authentication_error",
+            "permission_error",
+            "permission_denied",
+            "unauthenticated",
+            "invalid_authentication",
+        ),
+    ),
+    Row(
+        "auth",
+        codes=(
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "insufficient_balance",
+            "arrearage",
+            "account_deactivated",
+        ),
+    ),
+    Row(
+        "rate_limit",
+        codes=(
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "rate_limit_reached",
+            "tokens",
+            "requests",
+            "resource_exhausted",
+            "too_many_requests",
+            "throttling",
+            "limitrequests",
+        ),
+    ),
+    Row(
+        "capacity",
+        codes=(
+            "overloaded_error",
+            "server_overloaded",
+            "engine_overloaded",
+            "service_unavailable",
+            "unavailable",
+            "model_overloaded",
+            "capacity_exceeded",
+        ),
+    ),
     # Anthropic's monthly cap comes as a 400 (litellm#37599).
-    Row("rate_limit", status=(400, 403), message=_says(r"(?:api )?usage limits?.{0,60}(?:regain|reached|exceeded)|reached your specified (?:api )?usage")),
+    Row(
+        "rate_limit",
+        status=(400, 403),
+        message=_says(
+            r"(?:api )?usage limits?.{0,60}(?:regain|reached|exceeded)|reached your specified (?:api )?usage"
+        ),
+    ),
     Row("context_length", status=(400, 413, 422, 500), message=_CONTEXT),
     Row("content_filter", status=(400, 403, 422, 451), message=_FILTER),
     Row("auth", status=(401, 403)),
@@ -50,8 +103,11 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("capacity", status=(500, 502, 503, 520, 521, 522, 523, 524, 529)),
     Row("capacity", codes=("server_error", "api_error", "internal_error", "internal_server_error", "internal")),
     Row("invalid_request", status=(400, 404, 405, 409, 410, 411, 413, 415, 422)),
-    Row("invalid_request", codes=("invalid_request_error", "not_found_error", "model_not_found", "bad_request", "invalid_argument")),
-)  # fmt: skip
+    Row(
+        "invalid_request",
+        codes=("invalid_request_error", "not_found_error", "model_not_found", "bad_request", "invalid_argument"),
+    ),
+)
 
 
 def classify(status: int | None, codes: tuple[str, ...], message: str) -> ErrorClass:

@@ -85,13 +85,11 @@ class Client:
         except asyncio.CancelledError:
             connection.abort()
             raise
-        except ConnectionLost as error:
+        except ConnectionLost:
             if not self._stale(call):
                 raise
             again = Timing(call.timing.intended, call.timing.started, retried_stale=True)
-            call, connection = await self._send(
-                route, body, intended, timeouts, headers, streamed=False, timing=again, cause=error
-            )
+            call, connection = await self._send(route, body, intended, timeouts, headers, streamed=False, timing=again)
             try:
                 return await call.whole
             except asyncio.CancelledError:
@@ -142,9 +140,7 @@ class Client:
         *,
         streamed: bool,
         timing: Timing | None = None,
-        cause: CallFailed | None = None,
     ) -> tuple[Call, Connection]:
-        del cause
         loop = asyncio.get_running_loop()
         if timing is None:
             now = monotonic()
@@ -288,7 +284,6 @@ class Incoming:
         self.headers = reply.headers
         self.timing = reply.timing
         self._waiter: asyncio.Future[None] | None = None
-        self._size = 0
         call.on_read = self._woken
 
     def _woken(self) -> None:
@@ -298,13 +293,12 @@ class Incoming:
 
     def _balance(self) -> None:
         call, transport = self._call, self._connection.transport
-        held = sum(len(piece) for _, piece in call.held or ())
         if transport is None or call.whole.done():
             return
-        if call.flowing and held > HIGH_WATER:
+        if call.flowing and call.held_bytes > HIGH_WATER:
             call.flowing = False
             transport.pause_reading()
-        elif not call.flowing and held < LOW_WATER:
+        elif not call.flowing and call.held_bytes < LOW_WATER:
             call.flowing = True
             call.last_read = monotonic()  # the silence was ours
             transport.resume_reading()
@@ -316,6 +310,7 @@ class Incoming:
         while True:
             while held:
                 piece = held.popleft()
+                call.held_bytes -= len(piece[1])
                 if not call.flowing:
                     self._balance()
                 yield piece

@@ -24,8 +24,8 @@ from weighbridge.transport.timing import Timing
 
 
 class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds; None: no limit. `connect` covers name look-up, TCP, proxy and TLS; `first_byte` counts from the request
-    sent; `idle` between two reads; `total` from the start of the call to its end."""
+    """Seconds; None: no limit. `connect` covers name look-up, TCP, proxy and TLS; `first_byte` counts from when the
+    request was sent; `idle` between two reads; `total` from the start of the call to its end."""
 
     connect: float | None = 10.0
     first_byte: float | None = 60.0
@@ -45,12 +45,13 @@ LOW_WATER = 1 << 18
 
 
 class Call:
-    """One request under way on one connection. `whole` resolves when the reply has ended; `began` when its head came."""
+    """One request under way on one connection. `whole` resolves when the reply ended, `began` when its head came."""
 
     __slots__ = (
         "began",
         "flowing",
         "held",
+        "held_bytes",
         "last_read",
         "limits",
         "method",
@@ -73,6 +74,7 @@ class Call:
         self.reply: Reply | None = None
         self.last_read = 0.0
         self.held: deque[tuple[float, bytes]] | None = None
+        self.held_bytes = 0
         self.flowing = True
         self.on_read: Callable[[], None] | None = None
 
@@ -112,6 +114,7 @@ class Connection(asyncio.Protocol):
         "_call",
         "_decoder",
         "_head_bytes",
+        "_head_size",
         "_headers",
         "_keep_alive",
         "_now",
@@ -138,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     def _reset(self) -> None:
         self._headers: list[tuple[str, str]] = []
-        self._head_bytes = 0
+        self._head_bytes = self._head_size = 0  # as read, and as parsed
         self._body_left = 0
         self._pieces: list[bytes] = []
         self._decoder: Decoder | None = None
@@ -187,7 +190,7 @@ class Connection(asyncio.Protocol):
             if self._pieces:
                 self._deliver(call, now)
             elif call.reply is None and self._head_bytes > call.limits.header_bytes:
-                self._fail(LimitExceeded(f"reply headers of more than {call.limits.header_bytes} bytes"))
+                self._fail(_head_too_large(call))  # a header line that does not end, of which the parser tells nothing
 
     def eof_received(self) -> bool:
         return False
@@ -206,6 +209,11 @@ class Connection(asyncio.Protocol):
     # --- the parser's side
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        call = self._call
+        if call is not None:
+            self._head_size += len(name) + len(value) + 4
+            if self._head_size > call.limits.header_bytes:
+                raise _head_too_large(call)
         self._headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
 
     def on_headers_complete(self) -> None:
@@ -269,6 +277,7 @@ class Connection(asyncio.Protocol):
             call.reply.reads.append((now, data))  # type: ignore[union-attr]  # there is a reply once there is a body
             return
         call.held.append((now, data))
+        call.held_bytes += len(data)
         if call.on_read is not None:
             call.on_read()
 
@@ -294,3 +303,7 @@ class Connection(asyncio.Protocol):
         self._call = None
         if self.transport is not None:
             self.transport.abort()
+
+
+def _head_too_large(call: Call) -> LimitExceeded:
+    return LimitExceeded(f"reply headers of more than {call.limits.header_bytes} bytes")

@@ -12,6 +12,7 @@ from weighbridge.errors import UsageError
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _TARGET = re.compile(r"[!-~]*")
 
 
@@ -71,6 +72,8 @@ class Route:
 
 def parse(url: str) -> tuple[Origin, str, str]:
     """Origin, target and user information of a URL. Raises UsageError."""
+    if _CONTROL.search(url):  # urlsplit would drop some of these without a word
+        raise UsageError("this URL holds characters that must be percent-encoded", where=_shown(url))
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -109,4 +112,4 @@ def header_lines(headers: Mapping[str, str]) -> bytes:
 
 def _shown(url: str) -> str:
     """A URL without its user information, cut short, safe to print."""
-    return re.sub(r"//[^/@]*@", "//", url)[:200]
+    return _CONTROL.sub("?", re.sub(r"//[^/@]*@", "//", url))[:200]

@@ -169,7 +169,7 @@ class Chunk(Reply):
 
 
 def assemble(chunks: Iterable[Chunk]) -> ChatReply:
-    """A stream as if it had been sent whole: deltas joined, fields nobody knows kept from the last chunk that had them."""
+    """A stream as if it had been sent whole: deltas joined, unknown fields kept from the last chunk that had them."""
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in chunks:
