@@ -1,0 +1,1 @@
+"""Serving: many providers behind one OpenAI-compatible API."""
