@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from weighbridge.errors import WeighbridgeError
 from weighbridge.providers import retry_after
 from weighbridge.providers.candidate import Api
+from weighbridge.providers.dialect import FailedCall, Outgoing
 from weighbridge.providers.openai_errors import classify
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
@@ -28,26 +27,11 @@ from weighbridge.wire.answer import Answer, Latency
 from weighbridge.wire.failure import ErrorClass, Failure
 from weighbridge.wire.reading import StreamFailed, Unreadable, answer_from_events, answer_from_reply, error_text, shown
 
+__all__ = ["FailedCall", "OpenAIDialect", "Outgoing"]
+
 _PATHS: dict[Api, str] = {"chat": "/chat/completions", "completions": "/completions"}
 _MESSAGE_LENGTH = 500
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A request ready for the wire."""
-
-    route: Route
-    body: bytes
-
-
-class FailedCall(WeighbridgeError):
-    """The call was answered, and the answer is a failure; `partial` is what of an answer had come, and is paid for."""
-
-    def __init__(self, failure: Failure, partial: Answer | None = None) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.partial = partial
 
 
 class OpenAIDialect:

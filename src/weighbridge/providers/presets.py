@@ -8,6 +8,7 @@ import msgspec
 
 MaxTokens = Literal["max_tokens", "max_completion_tokens"]
 StreamUsage = Literal["asked", "always"]
+DialectName = Literal["openai", "anthropic", "gemini", "azure", "bedrock"]
 
 
 class Preset(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +16,8 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     of its key, None where it takes none. `max_tokens` is the parameter that bounds the answer, `reasoning_models` name
     prefixes of models that want `max_completion_tokens` instead and take no sampling parameters. `stream_usage`: sent
     when `stream_options.include_usage` asks for it, or always (and the option may be refused). `prices` is the
-    vendor's name in the price book; None: it has no published price. `local`: runs on one's own machine.
+    vendor's name in the price book; None: it has no published price. `local`: runs on one's own machine. `dialect` is
+    how it is spoken to; `base_url` then ends before that dialect's own path.
     """
 
     base_url: str = ""
@@ -30,6 +32,7 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     local: bool = False
     headers: dict[str, str] = {}
     refuses: tuple[str, ...] = ()
+    dialect: DialectName = "openai"
 
 
 _OPENAI_REASONING = ("o1", "o3", "o4", "gpt-5")
@@ -71,6 +74,15 @@ PRESETS: Final[dict[str, Preset]] = {
         key_variable="ANTHROPIC_API_KEY",
         prices="anthropic",
         refuses=("logprobs", "top_logprobs", "logit_bias", "seed", "presence_penalty", "frequency_penalty"),
+    ),
+    "anthropic-native": Preset(
+        base_url="https://api.anthropic.com/v1",
+        key_variable="ANTHROPIC_API_KEY",
+        key_header="x-api-key",
+        key_prefix="",
+        prices="anthropic",
+        headers={"anthropic-version": "2023-06-01"},
+        dialect="anthropic",
     ),
     "litellm": Preset(base_url="http://127.0.0.1:4000/v1", key_variable="LITELLM_API_KEY", key_optional=True),
     "portkey": Preset(
