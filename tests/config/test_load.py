@@ -113,7 +113,7 @@ def test_sections_of_later_versions_are_named_and_refused(later: str) -> None:
     assert line.startswith("w.yaml:31: this version does not know ")
 
 
-@pytest.mark.parametrize("later", ["capture: {share: 5%}", "audit: 1%"])
+@pytest.mark.parametrize("later", ["audit: 1%"])
 def test_keys_of_later_versions_are_named_and_refused(later: str) -> None:
     (line,) = problems(EXAMPLE.replace("    constraints:", f"    {later}\n    constraints:"))
     key, _, _ = later.partition(":")

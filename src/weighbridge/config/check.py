@@ -139,7 +139,7 @@ def _endpoint(endpoint: EndpointSection, path: Path, candidates: set[str]) -> It
         if name in endpoint.candidates[:n]:
             yield (*place, n), f"{dotted(place)} names {name!r} twice", "Keep one."
     try:
-        rule.parse(endpoint.success)
+        rule.parse(endpoint.success) if endpoint.success is not None else None
     except rule.RuleError as error:
         mend = "Such as: schema and field_f1 >= 0.9"
         yield (*path, "success"), f"{dotted(path)}.success: {error}", mend
@@ -198,6 +198,10 @@ def _rule_names(
     evaluation: EvaluationSection, endpoint: EndpointSection, path: Path, in_samples: Callable[[], set[str] | None]
 ) -> Iterator[Found]:
     """A name in the rule must be a scorer of the evaluation or a check some sample brings."""
+    if endpoint.success is None:
+        what = f"endpoint {evaluation.endpoint!r} has no success rule, and an evaluation needs one"
+        yield (*path, "endpoint"), what, "Add a line such as `success: schema and field_f1 >= 0.9` to the endpoint."
+        return
     try:
         unknown = rule.parse(endpoint.success).names - set(evaluation.scorers)
     except rule.RuleError:

@@ -24,6 +24,7 @@ from weighbridge.config.sections import (
     ProviderSection,
     Sections,
 )
+from weighbridge.config.serving import GatewaySection, KeySection
 from weighbridge.providers.presets import PRESETS
 
 _SECTIONS = Sections.__struct_fields__
@@ -45,6 +46,8 @@ class Config:
     candidates: Mapping[str, CandidateSection]
     endpoints: Mapping[str, EndpointSection]
     evaluations: Mapping[str, EvaluationSection]
+    gateway: GatewaySection
+    keys: Mapping[str, KeySection]
     env: Mapping[str, str] = field(repr=False)
     document: Document = field(repr=False)
 
@@ -76,8 +79,12 @@ class Config:
         return name, self.evaluations[name]
 
     def rule(self, endpoint: str) -> rule.Rule:
-        """The success rule of an endpoint."""
-        return rule.parse(self.endpoints[endpoint].success)
+        """The success rule of an endpoint. Raises ConfigError where it has none."""
+        success = self.endpoints[endpoint].success
+        if success is None:
+            what = f"endpoint {endpoint!r} has no success rule, and an evaluation needs one"
+            raise self.error(("endpoints", endpoint), what, "Add a line such as `success: schema and field_f1 >= 0.9`.")
+        return rule.parse(success)
 
     def model_of(self, candidate: str) -> str:
         """The model behind a candidate; a bare model is its own candidate."""
@@ -120,6 +127,8 @@ def _config(read: Document, path: File, env: Mapping[str, str]) -> Config:
         candidates=sections.candidates,
         endpoints=sections.endpoints,
         evaluations=sections.evaluations,
+        gateway=sections.gateway,
+        keys=sections.keys,
     )
 
 

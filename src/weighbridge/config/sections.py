@@ -8,17 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import Meta
 
+from weighbridge.config.serving import (
+    BudgetSection,
+    CacheSection,
+    CaptureSection,
+    GatewaySection,
+    KeySection,
+    LimitsSection,
+    Name,
+    RouteSection,
+    Section,
+    ShadowSection,
+)
 from weighbridge.config.units import Dollars, PerSecond, Seconds, Share
 
 Api = Literal["chat", "completions"]
-Name = Annotated[str, Meta(min_length=1)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections: immutable, and no key is accepted that nobody reads."""
 
 
 class ProviderSection(Section, frozen=True, kw_only=True):
@@ -145,8 +151,19 @@ class EndpointSection(Section, frozen=True, kw_only=True):
     """The name an app asks for as `model`: what may serve it, when a response is a success, and what must be met."""
 
     candidates: Annotated[tuple[Name, ...], Meta(description="Names from `candidates` or `models`.")]
-    success: Annotated[str, Meta(description="A rule over scorers, such as `schema and field_f1 >= 0.9`.")]
+    success: Annotated[
+        str | None, Meta(description="A rule over scorers, such as `schema and field_f1 >= 0.9`; evaluations need it.")
+    ] = None
     constraints: Constraints = Constraints()
+    route: RouteSection = RouteSection()
+    drop_params: Annotated[
+        bool, Meta(description="Take parameters out that a target cannot do; else it is not asked.")
+    ] = False
+    capture: CaptureSection | None = None
+    shadow: ShadowSection | None = None
+    cache: CacheSection | None = None
+    budget: BudgetSection = BudgetSection()
+    limits: LimitsSection = LimitsSection()
 
 
 class SamplesSection(Section, frozen=True, kw_only=True):
@@ -209,10 +226,12 @@ class Sections(Section, frozen=True, kw_only=True):
     candidates: dict[str, CandidateSection] = {}
     endpoints: dict[str, EndpointSection] = {}
     evaluations: dict[str, EvaluationSection] = {}
+    gateway: GatewaySection = GatewaySection()
+    keys: dict[str, KeySection] = {}
 
 
 LATER: dict[tuple[str, ...], tuple[str, ...]] = {
     (): ("watch", "alerts"),
-    ("endpoints", "*"): ("capture", "audit"),
+    ("endpoints", "*"): ("audit",),
 }
 """Keys the design knows and this version does not, by where they would stand."""
