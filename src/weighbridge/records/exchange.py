@@ -6,6 +6,7 @@ not errors: an older Weighbridge reads what a newer one wrote.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterable
 from typing import Annotated, Final, Literal
@@ -114,7 +115,6 @@ class Exchange(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     request: str | None = None
     reply: str | None = None
     capture: Literal["cut"] | None = None
-    worker: str | None = None
     version: int = VERSION
 
     @property
@@ -145,7 +145,8 @@ class _Kind(msgspec.Struct, frozen=True):
 _decode: Callable[[bytes], Record] = msgspec.json.Decoder(Record).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 _KINDS: Final = frozenset({"exchange", "feedback"})
-_getrandbits = random.getrandbits  # seeded by the system, and again in a forked worker
+_dice = random.Random()  # noqa: S311 -- names, not secrets; our own, so that nobody's random.seed(0) makes ids repeat
+os.register_at_fork(after_in_child=_dice.seed)
 
 
 def decode(line: bytes) -> Record | None:
@@ -162,7 +163,7 @@ def decode(line: bytes) -> Record | None:
 
 def new_id(at: float) -> str:
     """`wbx_` and 25 hex digits: microseconds since 1970, so that ids sort by time, and 48 random bits."""
-    return f"wbx_{int(at * 1e6):013x}{_getrandbits(48):012x}"
+    return f"wbx_{int(at * 1e6):013x}{_dice.getrandbits(48):012x}"
 
 
 def summed_usage(attempts: Iterable[Attempt]) -> Usage:
