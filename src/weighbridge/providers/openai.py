@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
-from weighbridge.providers import retry_after
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
-from weighbridge.providers.openai_errors import classify
+from weighbridge.providers.failing import Failures
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
-from weighbridge.transport.faults import (
-    CallFailed,
-    ConnectFailed,
-    ConnectionLost,
-    LimitExceeded,
-    ProtocolViolation,
-    TimedOut,
-    TLSFailed,
-)
+from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.reply import Reply
-from weighbridge.transport.sse import EventTooLong, stamped_events
+from weighbridge.transport.sse import Event, EventTooLong, stamped_events
 from weighbridge.wire.answer import Answer, Latency
-from weighbridge.wire.failure import ErrorClass, Failure
-from weighbridge.wire.reading import StreamFailed, Unreadable, answer_from_events, answer_from_reply, error_text, shown
+from weighbridge.wire.failure import Failure
+from weighbridge.wire.reading import StreamFailed, Unreadable, answer_from_events, answer_from_reply, shown
+from weighbridge.wire.views import decode_reply
 
 __all__ = ["FailedCall", "OpenAIDialect", "Outgoing"]
 
 _PATHS: dict[Api, str] = {"chat": "/chat/completions", "completions": "/completions"}
-_MESSAGE_LENGTH = 500
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
+_HINTS: Final = frozenset({"stream_options", "user"})
+"""Refused by some, and left out without a word: neither changes the answer (usage is sent and counted anyway)."""
+
+_DOES_ANYWAY: Final = {"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0, "top_logprobs": 0}
+_DONE: Final = b"[DONE]"
+_DONE_AT_MOST: Final = 16
+_UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class OpenAIDialect:
@@ -41,6 +40,7 @@ class OpenAIDialect:
         headers = provider.request_headers()
         self.provider = provider
         self._routes = {api: Route.to("POST", provider.url(path), headers) for api, path in _PATHS.items()}
+        self._failures = Failures(provider)
         self._encode = msgspec.json.Encoder().encode
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
@@ -88,9 +88,10 @@ class OpenAIDialect:
                 return self._streamed(reply)
             return self._whole(reply)
         except StreamFailed as error:
-            raise FailedCall(self._in_band(error, reply), error.partial) from None
+            failure = self._failures.in_band(error.body, reply.headers, status=reply.status)
+            raise FailedCall(failure, error.partial) from None
         except (Unreadable, EventTooLong) as error:
-            raise FailedCall(Failure("protocol", self._cut(str(error)), status=reply.status)) from None
+            raise self._failures.unreadable(str(error), reply.status) from None
 
     def _whole(self, reply: Reply) -> Answer:
         answer = answer_from_reply(reply.body)
@@ -137,77 +138,75 @@ class OpenAIDialect:
 
     # --- failures
 
-    def failure(self, status: int | None, headers: list[tuple[str, str]], body: bytes) -> Failure:
+    def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
         """What an HTTP error was."""
-        try:
-            said = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            said = None
-        if isinstance(said, list) and said:  # Gemini's endpoint wraps its error in a list
-            said = said[0]
-        error = said.get("error", said) if isinstance(said, dict) else None
-        message = self._message(error) if error is not None else f"HTTP {status}: {shown(body)}"
-        codes = _codes(error)
-        return Failure(
-            classify(status, tuple(code.lower() for code in codes), message),
-            self._cut(message),
-            status=status,
-            code=codes[0] if codes else None,
-            retry_after=retry_after.from_reply(headers, said),
-        )
-
-    def _in_band(self, error: StreamFailed, reply: Reply) -> Failure:
-        """An error inside a 200: its own code may hold the status it would have had."""
-        try:
-            said = msgspec.json.decode(error.body)
-        except msgspec.DecodeError:
-            said = {}
-        inner = said.get("error") if isinstance(said, dict) else None
-        status = next(
-            (
-                value
-                for name in ("status_code", "status", "code")
-                if isinstance(inner, dict) and isinstance(value := inner.get(name), int) and 400 <= value < 600
-            ),
-            None,
-        )
-        failure = self.failure(status, reply.headers, error.body)
-        if status is None and failure.error_class == "protocol":
-            return msgspec.structs.replace(failure, error_class="capacity", status=reply.status)
-        return msgspec.structs.replace(failure, status=reply.status)
+        return self._failures.over_http(status, headers, body)
 
     def failure_of(self, error: CallFailed) -> Failure:
         """What a failure below HTTP was."""
-        error_class = next(found for kind, found in _BY_FAULT if isinstance(error, kind))
-        status = error.reply.status if error.reply is not None else None
-        return Failure(error_class, self._cut(str(error)), status=status)
+        return self._failures.below_http(error)
 
-    def _message(self, error: Any) -> str:
-        text = error_text(error)
-        raw = (
-            error.get("metadata", {}).get("raw")
-            if isinstance(error, dict) and isinstance(error.get("metadata"), dict)
-            else None
+    # --- for the gateway: bytes in, bytes out
+
+    def cannot(self, model: Model, api: Api, body: Mapping[str, Any]) -> tuple[str, ...]:
+        """What this provider refuses, or a reasoning model does. Values may be msgspec.Raw."""
+        refused = (*self.provider.preset.refuses, *(_SAMPLING if api == "chat" and model.reasons else ()))
+        if not refused:
+            return ()
+        return tuple(
+            dict.fromkeys(name for name in refused if name in body and name not in _HINTS and _asks(name, body[name]))
         )
-        return f"{text}: {raw}" if isinstance(raw, str) else text
 
-    def _cut(self, text: str) -> str:
-        plain = "".join(char if char.isprintable() else " " for char in text)
-        return self.provider.redacted(plain)[:_MESSAGE_LENGTH]
+    def whole(self, api: Api, body: bytes) -> bytes:  # noqa: ARG002  # both apis look the same from here
+        """The body as it is, once it is seen to be a reply. Raises FailedCall."""
+        try:
+            view = decode_reply(body)
+        except _UNDECODABLE as error:
+            raise self._failures.unreadable(f"not a reply of this API ({error}): {shown(body)}") from None
+        if not view.choices:
+            if view.error is not None:
+                raise FailedCall(self._failures.in_band(body))
+            raise self._failures.unreadable(f"a reply without choices: {shown(body)}")
+        return body
+
+    def streaming(self, api: Api) -> OpenAIStreaming:  # noqa: ARG002
+        return OpenAIStreaming(self._failures)
 
 
-_BY_FAULT: tuple[tuple[type[CallFailed], ErrorClass], ...] = (
-    (TimedOut, "timeout"),
-    (ConnectFailed, "network"),
-    (TLSFailed, "network"),
-    (ConnectionLost, "network"),
-    (ProtocolViolation, "protocol"),
-    (LimitExceeded, "protocol"),
-    (CallFailed, "network"),
-)
+class OpenAIStreaming:
+    """A stream whose chunks are OpenAI's already: each is looked at and passed on as it came.
 
+    `finished` counts a finish reason as the end: some servers never send [DONE].
+    """
 
-def _codes(error: Any) -> list[str]:
-    if not isinstance(error, dict):
+    __slots__ = ("_failures", "finished")
+
+    def __init__(self, failures: Failures) -> None:
+        self._failures = failures
+        self.finished = False
+
+    def feed(self, event: Event) -> list[bytes]:
+        """Raises FailedCall for an error among the chunks, and for what is none."""
+        data = event.data
+        if len(data) < _DONE_AT_MOST and data.strip() == _DONE:
+            self.finished = True
+            return []
+        try:
+            view = decode_reply(data)
+        except _UNDECODABLE as error:
+            raise self._failures.unreadable(f"not a chunk of this API ({error}): {shown(data)}") from None
+        if view.error is not None or event.event == b"error":
+            raise FailedCall(self._failures.in_band(data))
+        for choice in view.choices or ():
+            if choice.finish_reason is not None:
+                self.finished = True
+        return [data]
+
+    def finish(self) -> list[bytes]:
         return []
-    return [value for name in ("code", "type", "status") if isinstance(value := error.get(name), str) and value]
+
+
+def _asks(name: str, value: Any) -> bool:
+    """False where the value is what the provider does anyway."""
+    plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    return plain is not None and plain is not False and plain != {} and plain != _DOES_ANYWAY.get(name)

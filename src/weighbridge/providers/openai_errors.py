@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from weighbridge.wire.failure import ErrorClass
@@ -110,12 +111,13 @@ TABLE: Final[tuple[Row, ...]] = (
 )
 
 
-def classify(status: int | None, codes: tuple[str, ...], message: str) -> ErrorClass:
-    """The class of an error; a status nobody lists counts by its hundred, and what is no error at all is `protocol`.
+def classify(status: int | None, codes: tuple[str, ...], message: str, table: Sequence[Row] = TABLE) -> ErrorClass:
+    """The class of an error, by a dialect's table; a status nobody lists counts by its hundred, and what is no error at
+    all is `protocol`.
 
     Numbers within a message never count as a status: "402" in prose has benched a provider for a day elsewhere.
     """
-    for row in TABLE:
+    for row in table:
         if row.status and status not in row.status:
             continue
         if row.codes and not any(code in row.codes for code in codes):
