@@ -1,0 +1,60 @@
+"""A program for test_kill.py: forks a recording process, kills it at a random moment, again and again.
+
+Says of each round, as JSON: the folder, when it was killed, and when each exchange had been appended.
+"""
+
+import asyncio
+import json
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+from weighbridge.records.exchange import Exchange, new_id
+from weighbridge.records.recorder import Recorder
+
+_MOST = 200_000
+
+
+async def load(home: Path, notes: mmap.mmap) -> None:
+    """Appends in bursts until it is killed; notes the time after each append where a kill cannot take it away."""
+    recorder = Recorder(home, "w1", rotate_bytes=200_000)
+    for number in range(_MOST):
+        at = time.time()
+        exchange = Exchange(id=new_id(at), at=at, endpoint=str(number), api="chat", outcome="ok", request="x" * 300)
+        recorder.append(exchange)
+        notes[number * 8 : number * 8 + 8] = struct.pack("d", time.monotonic())
+        if number % 20 == 19:
+            await asyncio.sleep(0.001)
+
+
+def killed(home: Path, notes_file: Path, after: float) -> tuple[float, list[float]]:
+    notes_file.write_bytes(bytes(_MOST * 8))
+    with notes_file.open("r+b") as file, mmap.mmap(file.fileno(), 0) as notes:
+        child = os.fork()
+        if child == 0:
+            asyncio.run(load(home, notes))
+            os._exit(0)
+        time.sleep(after)
+        moment = time.monotonic()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        times = struct.unpack(f"{_MOST}d", notes[:])
+    return moment, [each for each in times if each]
+
+
+def main() -> None:
+    folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+    dice = random.Random(int(sys.argv[3]))
+    for number in range(rounds):
+        home = folder / str(number)
+        moment, times = killed(home, folder / "notes", dice.uniform(0.02, 0.3))
+        sys.stdout.write(json.dumps({"home": str(home), "killed": moment, "appended": times}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
