@@ -65,8 +65,12 @@ def import_(
     json
         Print one JSON object on stdout.
     """
-    from weighbridge.samples.importers import formats  # noqa: PLC0415 -- `--help` answers without it
+    from weighbridge.errors import UsageError  # noqa: PLC0415 -- `--help` answers without it
+    from weighbridge.samples.importers import formats  # noqa: PLC0415
     from weighbridge.samples.sampleset import save  # noqa: PLC0415
+
+    if out.resolve() == file.resolve():
+        raise UsageError("the samples would overwrite the export", where=str(file), mend="Name another file with --out")
 
     found = formats.read(
         file,
@@ -225,8 +229,9 @@ def redact(file: Path, /, *, out: Out, kinds: str = "key,email,card,phone", json
     from weighbridge.samples.redact import redacted  # noqa: PLC0415
     from weighbridge.samples.sampleset import SampleSet, save  # noqa: PLC0415
 
+    wanted = _kinds(kinds)
     found = SampleSet.load(file)
-    cleaned, changed = redacted(found.samples, _kinds(kinds))
+    cleaned, changed = redacted(found.samples, wanted)
     save(cleaned, out)
     said = {"file": str(out), "samples": len(cleaned), "redacted": changed}
     _report(json, said, [f"{changed} places replaced in {len(cleaned)} samples, to {out}"])

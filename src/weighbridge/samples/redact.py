@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -17,43 +17,59 @@ Kind = Literal["email", "phone", "card", "key"]
 KINDS: Final[tuple[Kind, ...]] = ("key", "email", "card", "phone")
 """In the order applied: a key may hold what looks like a number."""
 
+_ESCAPED = r"(?:(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4}))"
+"""Right after an escape of JSON: the `n` of `\\n` is no letter of what follows (arguments of tools are such texts)."""
+
 _KEY = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{1,20000}-----END [A-Z ]{0,30}PRIVATE KEY-----"
-    r"|\bsk-(?=[A-Za-z_\-]{0,40}\d)(?:ant-|proj-|or-|svcacct-)?[A-Za-z0-9_\-]{16,300}"  # a digit: no sk-learn-…
-    r"|\b(?:pk|rk|sk)_(?:live|test)_[A-Za-z0-9]{16,200}"
-    r"|\bgsk_[A-Za-z0-9]{20,200}|\bxai-[A-Za-z0-9]{20,200}|\bhf_[A-Za-z0-9]{20,200}"
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,255}|\bgithub_pat_[A-Za-z0-9_]{20,255}|\bglpat-[A-Za-z0-9_\-]{20,100}"
-    r"|\bxox[abeoprs]-[A-Za-z0-9\-]{10,255}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bAIza[A-Za-z0-9_\-]{35}"
-    r"|\beyJ[A-Za-z0-9_\-]{8,2000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,2000}"
+    rf"|(?:\b|{_ESCAPED})(?:"
+    r"sk-(?=[A-Za-z_\-]{0,40}\d)(?:ant-|proj-|or-|svcacct-)?[A-Za-z0-9_\-]{16,300}"  # a digit: no sk-learn-…
+    r"|(?:pk|rk|sk)_(?:live|test)_[A-Za-z0-9]{16,200}"
+    r"|gsk_[A-Za-z0-9]{20,200}|xai-[A-Za-z0-9]{20,200}|hf_[A-Za-z0-9]{20,200}"
+    r"|gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{20,255}|glpat-[A-Za-z0-9_\-]{20,100}"
+    r"|xox[abeoprs]-[A-Za-z0-9\-]{10,255}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|AIza[A-Za-z0-9_\-]{35}"
+    r"|eyJ[A-Za-z0-9_\-]{8,2000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,2000}"
+    r")"
     r"|(?<=[Bb]earer )(?=[A-Za-z._~+/\-]{0,40}\d)[A-Za-z0-9._~+/\-]{16,2000}"
 )
-_EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
-)
-_CARD = re.compile(
-    r"(?<![\w.,+-])(?:"
+_EMAIL = r"[\w.+%-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
+_CARD = (
+    r"(?:"
     r"[2-6]\d{12,18}"
     r"|[2-6]\d{3}(?P<gap>[ -])\d{4}(?P=gap)\d{4}(?P=gap)\d{4}(?:(?P=gap)\d{3})?"
     r"|3\d{3}(?P<space>[ -])\d{6}(?P=space)\d{4,5}"
     r")(?!\w)(?![.,-]\d)"
 )
-_PHONE = re.compile(
-    r"(?<![\w.,/+-])(?:"
+_PHONE = (
+    r"(?:"
     r"\+\d{1,3}[ .\-]?(?:\(\d{1,4}\)[ .\-]?)?\d(?:[ .\-]?\d){4,13}"
     r"|00\d{1,3}[ .\-]\d(?:[ .\-]?\d){4,12}"
     r"|\(\d{2,5}\)[ .\-]?\d{3,4}[ .\-]?\d{3,4}"
     r"|\d{3}[ .\-]\d{3}[ .\-]\d{4}"
     r"|0\d{2,4}[ /\-]\d{3,4}(?:[ \-]?\d{2,4}){1,2}"
+    r"|(?<!\d[ .])0[1-9](?P<dot>[ .])\d{2}(?:(?P=dot)\d{2}){3}(?!(?P=dot)\d)"
     r")(?![\w])(?![.,:/-]\d)"
 )
+
+
+class _Rule(NamedTuple):
+    """`opens` finds one where it may begin; `next` one that begins where the last one ended."""
+
+    opens: re.Pattern[str]
+    next: re.Pattern[str]
+    holds: Callable[[str], bool]
+
+    @classmethod
+    def of(cls, pattern: str, before: str, holds: Callable[[str], bool]) -> _Rule:
+        return cls(re.compile(f"(?:{_ESCAPED}|{before}){pattern}"), re.compile(pattern), holds)
 
 
 def _is_card(text: str) -> bool:
     """Luhn's check, which one number in ten passes by chance, and a first digit that card issuers use."""
     digits = [int(char) for char in text if char.isdigit()]
-    if len(set(digits)) < 3:
+    if len(set(digits)) == 1:
         return False
     total = 0
     for place, digit in enumerate(reversed(digits)):
@@ -66,12 +82,13 @@ def _is_phone(text: str) -> bool:
     return 8 <= sum(char.isdigit() for char in text) <= 15
 
 
-_RULES: Final[dict[Kind, tuple[re.Pattern[str], Callable[[str], bool]]]] = {
-    "key": (_KEY, lambda _: True),
-    "email": (_EMAIL, lambda _: True),
-    "card": (_CARD, _is_card),
-    "phone": (_PHONE, _is_phone),
+_RULES: Final[dict[Kind, _Rule]] = {
+    "key": _Rule(_KEY, _KEY, lambda _: True),
+    "email": _Rule.of(_EMAIL, r"(?<![\w.+%-])(?!(?<=\\)(?:[nrtbf]|u[0-9A-Fa-f]{4}))", lambda _: True),
+    "card": _Rule.of(_CARD, r"(?<![\w.,+-])", _is_card),
+    "phone": _Rule.of(_PHONE, r"(?<![\w.,/+-])", _is_phone),
 }
+_CARD_DIGITS = range(10**12, 10**19)
 
 
 class Redactor:
@@ -84,16 +101,32 @@ class Redactor:
         self.count = 0
 
     def text(self, text: str) -> str:
-        for kind in self._kinds:
-            pattern, holds = _RULES[kind]
-            if kind != "key" and not any(char in text for char in ("@" if kind == "email" else "0123456789")):
-                continue
-            text = pattern.sub(lambda match, kind=kind, holds=holds: self._name(kind, match.group(), holds), text)  # type: ignore[misc]  # bound now
-        return text
+        """Until nothing is found any more: what stood next to something may only then be seen for what it is."""
+        while True:
+            before = text
+            for kind in self._kinds:
+                if kind == "key" or any(char in text for char in ("@" if kind == "email" else "0123456789")):
+                    text = self._without(kind, text)
+            if text == before:
+                return text
 
-    def _name(self, kind: Kind, found: str, holds: Callable[[str], bool]) -> str:
-        if not holds(found):
-            return found
+    def _without(self, kind: Kind, text: str) -> str:
+        rule = _RULES[kind]
+        pieces = []
+        kept = place = 0  # what is before `kept` is in the pieces
+        match = rule.opens.search(text)
+        while match is not None:
+            place = match.end()
+            if rule.holds(match.group()):
+                pieces += [text[kept : match.start()], self._name(kind, match.group())]
+                kept = place
+                match = rule.next.match(text, place)
+            else:
+                match = None
+            match = match or rule.opens.search(text, place)
+        return "".join([*pieces, text[kept:]])
+
+    def _name(self, kind: Kind, found: str) -> str:
         self.count += 1
         same = found.casefold() if kind == "email" else found if kind == "key" else re.sub(r"\D", "", found)
         if (kind, same) not in self._names:
@@ -102,16 +135,30 @@ class Redactor:
         return self._names[kind, same]
 
     def value(self, value: Any) -> Any:
-        """Every string within a JSON value, keys included."""
+        """Every string within a JSON value, names included, and numbers that are cards."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
-            return {
-                self.text(name) if isinstance(name, str) else name: self.value(inner) for name, inner in value.items()
-            }
+            return self._object(value)
         if isinstance(value, list | tuple):
             return type(value)(self.value(inner) for inner in value)
+        if type(value) is int and value in _CARD_DIGITS:
+            clean = self.text(str(value)) if "card" in self._kinds else ""
+            return clean if clean.startswith("<") else value
         return value
+
+    def _object(self, value: dict[Any, Any], *, numbers: bool = True) -> dict[Any, Any]:
+        clean: dict[Any, Any] = {}
+        for name, inner in value.items():
+            place = self.text(name) if isinstance(name, str) else name
+            while place in clean:  # two ways to write one address: neither's value is lost
+                place += "'"
+            clean[place] = self.value(inner) if numbers or not isinstance(inner, int) else inner
+        return clean
+
+    def request(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A request: the numbers at its top are parameters, such as a seed."""
+        return self._object(request, numbers=False)
 
 
 def redacted(samples: Iterable[Sample], kinds: Sequence[Kind] = KINDS) -> tuple[list[Sample], int]:
@@ -128,7 +175,7 @@ def redacted(samples: Iterable[Sample], kinds: Sequence[Kind] = KINDS) -> tuple[
         clean.append(
             msgspec.structs.replace(
                 sample,
-                request=redactor.value(sample.request),
+                request=redactor.request(sample.request),
                 expected=redactor.value(sample.expected),
                 checks=redactor.value(sample.checks),
                 tags=redactor.value(sample.tags),

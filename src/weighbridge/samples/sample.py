@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -38,3 +38,17 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 _canonical = msgspec.json.Encoder(order="deterministic")
+
+MAX_DEPTH: Final = 200
+"""Levels of nesting that a sample may have: far more than any real one, and few enough to walk."""
+
+
+def too_deep(value: Any) -> bool:
+    """Whether a JSON value is nested beyond MAX_DEPTH."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        containers = [inner for inner in level if isinstance(inner, dict | list | tuple)]
+        if not containers:
+            return False
+        level = [inner for each in containers for inner in (each.values() if isinstance(each, dict) else each)]
+    return True

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from weighbridge.errors import MeasurementError, UsageError
-from weighbridge.samples.sample import Sample
+from weighbridge.samples.sample import Sample, too_deep
 
 _decode = msgspec.json.Decoder(Sample).decode
 _encode = msgspec.json.Encoder().encode
@@ -112,6 +112,8 @@ def _checked(line: bytes) -> Sample:
             raise ValueError("`request.messages` must be a list of at least one message")
         if not all(isinstance(message, dict) and "role" in message for message in messages):
             raise ValueError("each of `request.messages` must be an object with a `role`")
+    if too_deep((sample.request, sample.expected, sample.checks, sample.origin)):
+        raise RecursionError
     if not sample.weight > 0:
         raise ValueError("`weight` must be above 0")
     return sample

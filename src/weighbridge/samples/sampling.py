@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from typing import Literal
-
-import msgspec
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from weighbridge.samples.sample import Sample
 
@@ -22,17 +20,14 @@ def take(
     same number of each where `equal`. All, where there are no more than `count`."""
     if count >= len(samples):
         return list(samples)
-    strata: dict[tuple[str, ...], list[Sample]] = {}
-    for sample in samples:
-        strata.setdefault(tuple(sorted(sample.tags)) if stratify else (), []).append(sample)
+    strata: dict[tuple[str, ...], list[tuple[bytes, int]]] = {}
+    for place, sample in enumerate(samples):
+        tags = tuple(sorted(sample.tags)) if stratify else ()
+        strata.setdefault(tags, []).append((_draw(sample.id, seed), place))
     sizes = {tags: len(members) for tags, members in strata.items()}
     quota = _equal(sizes, count) if equal else _proportional(sizes, count)
-    drawn = {
-        sample.id
-        for tags, members in strata.items()
-        for sample in sorted(members, key=lambda sample: _draw(sample.id, seed))[: quota[tags]]
-    }
-    return [sample for sample in samples if sample.id in drawn]
+    drawn = {place for tags, members in strata.items() for _, place in sorted(members)[: quota[tags]]}
+    return [sample for place, sample in enumerate(samples) if place in drawn]
 
 
 def _draw(identity: str, seed: int) -> bytes:
@@ -80,5 +75,14 @@ _NOISE = re.compile(r"[\W\d_]+")
 
 
 def _folded(sample: Sample) -> str:
-    text = msgspec.json.encode(sample.request.get("messages", sample.request.get("prompt"))).decode()
+    text = " ".join(_texts(sample.request.get("messages", sample.request.get("prompt"))))
     return _NOISE.sub(" ", text).casefold().strip()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text within a JSON value, in its order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

@@ -13,7 +13,7 @@ from weighbridge.errors import UsageError
 from weighbridge.samples.importers import langfuse, litellm, openai, otel, plain
 from weighbridge.samples.importers.record import BadRow, Record, rows
 from weighbridge.samples.redact import Kind, redacted
-from weighbridge.samples.sample import Sample
+from weighbridge.samples.sample import Sample, too_deep
 from weighbridge.samples.sampling import distinct
 
 ReadRow = Callable[[str, dict[str, Any]], Iterator[Record]]
@@ -51,7 +51,7 @@ def detect(path: Path) -> str:
     keys: set[str] = set().union(*first)
     if "request" in keys and keys <= set(Sample.__struct_fields__):
         raise UsageError("it holds samples already", where=str(path), mend="Use it as it is")
-    if "resourceSpans" in keys or ("attributes" in keys and "spanId" in keys):
+    if "resourceSpans" in keys or ("attributes" in keys and {"spanId", "context"} & keys):
         return "otel"
     if {"custom_id", "body"} <= keys or {"custom_id", "response"} <= keys:
         return "openai-batch"
@@ -103,6 +103,8 @@ def read(
     found, bad = _collected(path, read_row, skip_bad)
     if not found:
         raise UsageError("no row of it is a request", where=str(path), mend=bad[0] if bad else f"It was read as {name}")
+    if answer_column is not None and not any(record.expected for record in found):
+        raise UsageError(f"no row has an answer in the column {answer_column!r}", where=str(path))
     first = min((record.at for record in found if record.at is not None), default=0.0)
     cleaned, changed = redacted([_sample(name, record, first, expect_answer, tags) for record in found], redact)
     samples, doubles = distinct(cleaned, near=near)
@@ -122,6 +124,8 @@ def _collected(path: Path, read_row: ReadRow, skip_bad: bool) -> tuple[list[Reco
             found.extend(records)
         except BadRow as error:
             bad.append(f"{error.where}: {error.what}")
+        except RecursionError:
+            bad.append(f"{where}: nested too deeply")
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
             # An export may hold anything anywhere; an importer looks only where its format puts things.
             bad.append(f"{where}: not in the form of this format ({type(error).__name__}: {error})")
@@ -142,6 +146,8 @@ def _check(record: Record) -> None:
         isinstance(messages, list) and all(isinstance(message, dict) and "role" in message for message in messages)
     ):
         raise BadRow(record.where, "`messages` must be a list of objects with a `role`")
+    if too_deep((record.request, record.expected)):
+        raise BadRow(record.where, "nested too deeply")
 
 
 def _sample(name: str, record: Record, first: float, expect_answer: bool, tags: Sequence[str]) -> Sample:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from weighbridge.samples.importers.record import BadRow, Record, answer_text, parsed, prompt, seconds, sent
@@ -13,10 +15,11 @@ def read(where: str, row: dict[str, Any]) -> Iterator[Record]:
     one for each generation in it."""
     inner = parsed(row.get("observations"))
     if isinstance(inner, list) and inner and isinstance(inner[0], dict):
-        trace = {"sessionId": row.get("sessionId"), "tags": row.get("tags"), "traceId": row.get("id")}
-        for observation in inner:
+        whole = row["trace"] if isinstance(row.get("trace"), dict) else row
+        trace = {"sessionId": whole.get("sessionId"), "tags": whole.get("tags"), "traceId": whole.get("id")}
+        for number, observation in enumerate(inner, 1):
             own = {name: value for name, value in observation.items() if value is not None}
-            yield from _one(where, {**trace, **own})
+            yield from _one(f"{where}, observation {number}", {**trace, **own})
     else:
         yield from _one(where, row)
 
@@ -30,11 +33,10 @@ def _one(where: str, row: dict[str, Any]) -> Iterator[Record]:
         raise BadRow(where, "a generation without its input")
     tags = parsed(row.get("tags"))
     params = parsed(row.get("modelParameters", row.get("model_parameters")))
-    kept = {name: value for name, value in params.items() if name in _PARAMS} if isinstance(params, dict) else {}
     cluster = row.get("sessionId") or row.get("session_id") or row.get("traceId") or row.get("trace_id")
     yield Record(
         where=where,
-        request={**_request(where, asked), **kept},
+        request={**_request(where, asked), **(_params(params) if isinstance(params, dict) else {})},
         answer=answer_text(row.get("output")),
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
         cluster=str(cluster) if cluster else None,
@@ -44,7 +46,24 @@ def _one(where: str, row: dict[str, Any]) -> Iterator[Record]:
     )
 
 
-_PARAMS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "response_format"})
+_NUMBERS = frozenset({"temperature", "top_p", "max_tokens", "max_completion_tokens", "seed"})
+_OTHERS = frozenset({"stop", "response_format"})
+
+
+def _params(params: dict[str, Any]) -> dict[str, Any]:
+    """Langfuse writes numbers as texts too, and an endless `max_tokens` where none was asked for."""
+    numbers = {name: _number(value) for name, value in params.items() if name in _NUMBERS}
+    others = {name: parsed(value) for name, value in params.items() if name in _OTHERS and value is not None}
+    return {name: value for name, value in numbers.items() if value is not None} | others
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        for read in (int, float):
+            with suppress(ValueError):
+                value = read(value)
+                break
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _request(where: str, asked: Any) -> dict[str, Any]:

@@ -29,20 +29,33 @@ def stored(where: str, row: dict[str, Any]) -> Iterator[Record]:
     if not isinstance(messages, list) or not messages:
         raise BadRow(where, "no messages: was the completion exported with its input?")
     answer = text_of_reply(row)
-    if answer is None and messages[-1].get("role") == "assistant" and len(messages) > 1:
+    if answer is None and len(messages) > 1 and messages[-1].get("role") == "assistant":
         *messages, last = messages
         answer = text_of_reply(last)
     params = {name: request[name] for name in _PARAMS if request.get(name) is not None}
     metadata = row.get("metadata")
     yield Record(
         where=where,
-        request={"messages": messages, **params},
+        request={"messages": [_message(message) for message in messages], **params},
         answer=answer,
         cluster=_cluster(metadata) if isinstance(metadata, dict) else None,
         at=seconds(row.get("created")),
         model=row.get("model"),
         id=row.get("id"),
     )
+
+
+def _message(message: Any) -> Any:
+    """A message without what only its store knows: an id, and fields that are null."""
+    if not isinstance(message, dict):
+        return message
+    kept = {name: value for name, value in message.items() if name == "content" or value is not None}
+    parts = kept.pop("content_parts", None)
+    if kept.get("content") is None and parts:
+        kept["content"] = parts
+    if str(kept.get("id", "")).startswith("chatcmpl-"):
+        del kept["id"]
+    return kept
 
 
 def _cluster(metadata: dict[str, Any]) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,26 +123,30 @@ Row = tuple[str, "dict[str, Any] | BadRow"]
 def rows(path: Path) -> Iterator[Row]:
     """Rows of a CSV, JSON or JSON Lines file as (file:line, object), a BadRow in place of what is none. A JSON file
     holds a list, or an object that holds one under `data`. Raises UsageError for a file that cannot be read."""
-    text = _read(path)
-    if path.suffix.lower() in {".csv", ".tsv"}:
-        yield from _csv(path, text)
-        return
-    stripped = text.lstrip()
-    if stripped[:1] == "[" or (stripped[:1] == "{" and path.suffix.lower() == ".json"):
-        yield from _json(path, text)
-        return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield f"{path}:{number}", _object(f"{path}:{number}", line)
+    data = _read(path)
+    suffix = path.suffix.lower()
+    begin = data.lstrip()[:1]
+    if suffix in {".csv", ".tsv"}:
+        yield from _csv(path, _text(path, data))
+    elif begin == b"[" or (begin == b"{" and suffix == ".json"):
+        yield from _json(path, data)
+    else:
+        yield from _lines(path, data)
 
 
-def _read(path: Path) -> str:
+def _read(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError("UTF-16, not UTF-8", where=str(path), mend="Save the file as UTF-8")
+    return data.removeprefix(codecs.BOM_UTF8)
+
+
+def _text(path: Path, data: bytes) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UsageError("not UTF-8", where=f"{path}:{line}", mend="Save the file as UTF-8") from None
@@ -148,19 +154,29 @@ def _read(path: Path) -> str:
 
 def _csv(path: Path, text: str) -> Iterator[Row]:
     csv.field_size_limit(2**31 - 1)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text))
+    # Strictly: a quotation mark that never closes would else swallow the rest of the file.
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=_delimiter(path, text), strict=True)
     while True:
+        before = reader.line_num
         try:
-            where = f"{path}:{max(reader.line_num, 1) + 1}"  # where the row begins: a field may hold line breaks
             row = next(reader, None)
         except csv.Error as error:
-            raise UsageError(f"not CSV: {error}", where=f"{path}:{reader.line_num + 1}") from None
+            raise UsageError(
+                f"not CSV: {error}", where=f"{path}:{before + 1}", mend="Look at the quotation marks from there on"
+            ) from None
         if row is None:
             return
+        where = f"{path}:{reader.line_num - _breaks(row)}"
         if None in row:
             yield where, BadRow(where, "more fields than the header names")
             continue
         yield where, {name: value for name, value in row.items() if value not in {None, ""}}
+
+
+def _breaks(row: dict[Any, Any]) -> int:
+    """Line breaks within a row's fields."""
+    fields = [*row.values(), *(row.get(None) or [])]
+    return sum(len(_BREAK.findall(field)) for field in fields if isinstance(field, str))
 
 
 def _delimiter(path: Path, text: str) -> str:
@@ -171,29 +187,51 @@ def _delimiter(path: Path, text: str) -> str:
     return ";" if ";" in header and "," not in header else ","
 
 
-def _json(path: Path, text: str) -> Iterator[Row]:
+def _json(path: Path, data: bytes) -> Iterator[Row]:
     try:
-        whole = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
-        # An object a line, in a file called .json.
-        for number, line in enumerate(text.split("\n"), 1):
-            if line.strip():
-                yield f"{path}:{number}", _object(f"{path}:{number}", line)
+        whole = msgspec.json.decode(data)
+    except (ValueError, RecursionError) as error:
+        lines = list(_lines(path, data))
+        if sum(isinstance(row, dict) for _, row in lines) * 2 <= len(lines):
+            raise _broken(path, data, error) from None
+        yield from lines  # an object a line, in a file called .json
         return
     if isinstance(whole, dict):
-        whole = next(
-            (whole[name] for name in ("data", "observations", "traces") if isinstance(whole.get(name), list)), [whole]
-        )
+        whole = next((whole[name] for name in ("data", "traces") if isinstance(whole.get(name), list)), [whole])
     for number, entry in enumerate(whole, 1):
         where = f"{path}, entry {number}"
         yield where, entry if isinstance(entry, dict) else BadRow(where, "not an object")
 
 
-def _object(where: str, line: str) -> dict[str, Any] | BadRow:
+def _broken(path: Path, data: bytes, error: Exception) -> UsageError:
+    """Where a JSON document breaks off, by line."""
+    if isinstance(error, RecursionError):
+        return UsageError("nested too deeply", where=str(path))
+    if isinstance(error, UnicodeDecodeError):
+        return UsageError("not UTF-8", where=str(path), mend="Save the file as UTF-8")
+    byte = _BYTE.search(str(error))
+    place = int(byte[1]) if byte else len(data.rstrip())
+    line = data.count(b"\n", 0, place) + 1
+    return UsageError(f"not JSON: {_BYTE.sub('', str(error))}", where=f"{path}:{line}")
+
+
+def _lines(path: Path, data: bytes) -> Iterator[Row]:
+    for number, line in enumerate(data.split(b"\n"), 1):
+        if line.strip():
+            yield f"{path}:{number}", _object(f"{path}:{number}", line)
+
+
+def _object(where: str, line: bytes) -> dict[str, Any] | BadRow:
     try:
         entry = msgspec.json.decode(line)
     except RecursionError:
         return BadRow(where, "nested too deeply")
+    except UnicodeDecodeError:
+        return BadRow(where, "not UTF-8")
     except ValueError as error:
         return BadRow(where, f"not JSON: {error}")
     return entry if isinstance(entry, dict) else BadRow(where, "not an object")
+
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+_BYTE = re.compile(r" \(byte (\d+)\)")
