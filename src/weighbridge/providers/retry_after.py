@@ -40,7 +40,7 @@ def _header(headers: Mapping[str, str], now: datetime | None) -> float | None:
         return span_text
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # an offset from UTC of centuries
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return (when - (now or datetime.now(UTC))).total_seconds()
@@ -59,15 +59,33 @@ def _reset(headers: Mapping[str, str]) -> float | None:
 
 def _in_body(body: Any) -> float | None:
     for entry in _objects(body):
-        delay = entry.get("retryDelay", entry.get("retry_delay"))
-        if isinstance(delay, str) and (found := span(delay)) is not None:
-            return found
-        if isinstance(delay, dict) and isinstance(delay.get("seconds"), int | float):
-            return float(delay["seconds"])
-        after = entry.get("retry_after", entry.get("retry_after_seconds"))
-        if isinstance(after, int | float) and not isinstance(after, bool):
-            return float(after)
+        for wait in (_delay(entry.get("retryDelay", entry.get("retry_delay"))), _after(entry)):
+            if wait is not None:
+                return wait
     return None
+
+
+def _delay(said: Any) -> float | None:
+    """google.rpc.RetryInfo: "52s", or seconds and nanos apart."""
+    if isinstance(said, str):
+        return span(said)
+    if not isinstance(said, dict):
+        return None
+    seconds, nanos = _bounded(said.get("seconds")), said.get("nanos")
+    if seconds is None:
+        return None
+    return seconds + nanos / 1e9 if isinstance(nanos, int) and 0 <= nanos < 1_000_000_000 else seconds
+
+
+def _after(entry: dict[str, Any]) -> float | None:
+    return _bounded(entry.get("retry_after", entry.get("retry_after_seconds")))
+
+
+def _bounded(value: Any) -> float | None:
+    """A number of a body, which may have any size."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(min(max(value, -_LONGEST), _LONGEST))  # compared as it is: a whole number may be too large for a float
 
 
 def _objects(value: Any, depth: int = 0) -> Iterable[dict[str, Any]]:
