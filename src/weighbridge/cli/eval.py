@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from weighbridge.cli import console
+from weighbridge.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from weighbridge.evaluation.plan import Evaluation
     from weighbridge.evaluation.run import Finished
     from weighbridge.replay.result import Result
@@ -62,30 +61,43 @@ def run(config: Path, evaluation: str | None, *, fresh: bool = False) -> Finishe
 
 
 def show(finished: Finished, *, json: bool, html: Path | None) -> int:
-    """The leaderboard of the run, and the exit code: 0, or 3 where it could not be measured to its end."""
-    from weighbridge.cli.leaderboard import leaderboard  # noqa: PLC0415
+    """The leaderboard of the run, and the exit code: 0; 1 where no candidate is shown to meet the constraints; 3 where
+    it could not be measured to its end. Raises MeasurementError where no request got an answer."""
+    from weighbridge.cli.leaderboard import shown  # noqa: PLC0415
 
     outcome = finished.outcome
-    leaderboard(finished.run.id, json=json, html=html)
+    _demand_an_answer(finished)
+    verdict = shown(finished.run, json=json, html=html).verdict
     if outcome.ending == "finished":
-        return 0
+        return 1 if finished.run.manifest.constraints and not verdict.pick else 0
     left = outcome.planned - outcome.done - outcome.resumed
     why = finished.run.manifest.reason or outcome.ending
     console.print_note(f"stopped with {left} of {outcome.planned} results to go ({why}); the same command goes on")
     return 3
 
 
-class Progress:
-    """A bar on a terminal; a line every ten seconds elsewhere. Says so when nothing comes back."""
+def _demand_an_answer(finished: Finished) -> None:
+    """A provider that answered nothing was not measured: what its first failure said is the one line that helps."""
+    from weighbridge.store.lake import Lake  # noqa: PLC0415
 
-    def __init__(self, evaluation: Evaluation) -> None:
+    asked = "SELECT count(*), count(*) FILTER (ok), arg_min(error_message, intended) FROM results"
+    ((count, answered, said),) = Lake().query(asked, [finished.run]).rows
+    if count and not answered:
+        failed = "its only request" if count == 1 else f"all {count:,} requests"
+        raise MeasurementError(f"nothing could be measured: {failed} failed, the first with: {said}")
+
+
+class Progress:
+    """A bar on a terminal; elsewhere a line every ten seconds, whether anything came back or not."""
+
+    def __init__(self, evaluation: Evaluation, *, every: float = 10.0) -> None:
         self._total = len(evaluation.plan)
         self._label = evaluation.name
         self._failed = 0
         self._done = 0
         self._spent = 0.0
-        self._said = time.monotonic()
-        self._update: Callable[[], None] = self._plain
+        self._every = every
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
         from rich.progress import (  # noqa: PLC0415 -- only where there is something to wait for
@@ -99,21 +111,24 @@ class Progress:
 
         screen = console.err()
         self._bar = None
-        if screen.is_terminal:
-            self._bar = Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[failed]} failed, ${task.fields[spent]:.4f}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=screen,
-            )
-            self._task = self._bar.add_task(self._label, total=self._total, failed=0, spent=0.0)
-            self._bar.start()
+        if not screen.is_terminal:
+            threading.Thread(target=self._speak, daemon=True).start()
+            return self
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[failed]} failed, ${task.fields[spent]:.4f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=screen,
+        )
+        self._task = self._bar.add_task(self._label, total=self._total, failed=0, spent=0.0)
+        self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
         if self._bar is not None:
             self._bar.stop()
 
@@ -124,9 +139,8 @@ class Progress:
         self._spent += result.cost or 0.0
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, failed=self._failed, spent=self._spent)
-        elif time.monotonic() - self._said > 10:
-            self._plain()
 
-    def _plain(self) -> None:
-        self._said = time.monotonic()
-        console.print_note(f"{self._label}: {self._done} of {self._total}, {self._failed} failed, ${self._spent:.4f}")
+    def _speak(self) -> None:
+        while not self._over.wait(self._every):
+            said = f"{self._done} of {self._total}, {self._failed} failed, ${self._spent:.4f}"
+            console.print_note(f"{self._label}: {said}")

@@ -35,23 +35,29 @@ def leaderboard(
     by
         Add a table of quality by tag.
     """
-    from weighbridge.evaluation.weighing import weigh  # noqa: PLC0415 -- `--help` answers without it
-    from weighbridge.store.run import Run  # noqa: PLC0415
+    from weighbridge.store.run import Run  # noqa: PLC0415 -- `--help` answers without it
 
-    found = Run.open(run)
-    weighed = weigh(found)
+    shown(Run.open(run), json=json, html=html, by_tag=by == "tag")
+    return 0
+
+
+def shown(run: Run, *, json: bool, html: Path | None, by_tag: bool = False) -> Weighed:
+    """Prints what a run came to, and gives it. Raises UsageError where the run's tables or journal are damaged."""
+    from weighbridge.evaluation.weighing import weigh  # noqa: PLC0415 -- `--help` answers without it
+
+    weighed = weigh(run)
     if html is not None:
-        write_report(found, weighed, html)
+        write_report(run, weighed, html)
     if json:
         console.print_json(SCHEMA, {"figures": weighed.figures, "verdict": weighed.verdict})
-        return 0
+        return weighed
     from weighbridge.report.terminal import leaderboard as table  # noqa: PLC0415
 
     out = console.out()
-    out.print(table(weighed, width=out.width, by_tag=by == "tag"))
+    out.print(table(weighed, width=out.width, by_tag=by_tag))
     if html is not None:
         console.print_note(f"wrote {html}")
-    return 0
+    return weighed
 
 
 def write_report(run: Run, weighed: Weighed, path: Path) -> None:

@@ -41,6 +41,7 @@ def begin(evaluation: Evaluation, home: Path, *, fresh: bool = False) -> tuple[R
         for run in Run.all(home):
             record = run.manifest
             if record.evaluation == evaluation.name and record.status != "complete" and _same(run, evaluation):
+                _take_up(run, evaluation)
                 return run, True
     run = Run.create(home, evaluation.manifest())
     run.write_samples(evaluation.plan.samples.values())
@@ -55,6 +56,17 @@ def _same(run: Run, evaluation: Evaluation) -> bool:
         and record.repeats == evaluation.section.repeats
         and record.seed == evaluation.section.samples.seed
     )
+
+
+def _take_up(run: Run, evaluation: Evaluation) -> None:
+    """Answers are kept; they are judged, and all by the same scorers, as the configuration says now."""
+    old, now = run.manifest, evaluation.manifest()
+    if (old.scorers, old.success) != (now.scorers, now.success):
+        run.score_log.unlink(missing_ok=True)
+    names = ("config", "config_sha256", "scorers", "success", "constraints", "arrivals", "timeouts", "max_cost")
+    run.update(**{name: getattr(now, name) for name in names})
+    if not run.samples_file.exists():  # it was stopped before these were written
+        run.write_samples(evaluation.plan.samples.values())
 
 
 def evaluate(evaluation: Evaluation, run: Run, *, on_result: OnResult | None = None) -> Finished:
@@ -116,16 +128,19 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
 
 def score(evaluation: Evaluation, run: Run, on_scored: Callable[[Scored], None] | None = None) -> int:
     """Judges every answer that was not judged yet; gives how many that were."""
-    known = run.scored()
-    fresh = [result for key, result in run.results().items() if key not in known]
+    known = set(run.scored())
+    count = 0
     with run.scoring() as log:
-        for result in fresh:
+        for result in run.each_result():
+            if result.key in known:
+                continue
+            count += 1
             scored = judged(evaluation, result)
             log.append(scored)
             if on_scored is not None:
                 on_scored(scored)
     evaluation.panel.close()
-    return len(fresh)
+    return count
 
 
 def judged(evaluation: Evaluation, result: Result) -> Scored:
@@ -150,6 +165,7 @@ def _notes(outcome: Outcome) -> list[str]:
         return []
     said = (
         f"{outcome.resent} requests were in flight when an earlier process ended, and were sent again under the same "
-        "Idempotency-Key: a provider that does not know that header was paid twice for them"
+        "Idempotency-Key: a provider that does not know that header was paid twice for them, and as one that does may "
+        "have told a stored reply, their latencies are left out"
     )
     return [said]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from time import monotonic
 from typing import Any, Literal
+
+import msgspec
 
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.replay.arrivals import Arrivals, Closed, Open, Trace
@@ -31,7 +33,8 @@ Ending = Literal["finished", "budget", "interrupted"]
 @dataclass(slots=True)
 class Outcome:
     """How a replay ended. `done` results were made now, `resumed` were there already. `resent` requests were in flight
-    when an earlier process died: a provider that ignores Idempotency-Key was paid twice for them."""
+    when an earlier process died: a provider that ignores Idempotency-Key was paid twice for them, and one that honours
+    it tells a stored reply, whose latency says nothing and is left out."""
 
     ending: Ending
     planned: int
@@ -157,6 +160,13 @@ class Replay:
     async def _open(self, jobs: Iterator[Job], arrivals: Open) -> None:
         """Each request in a task of its own, begun when it is due, however many are still out."""
         running: set[asyncio.Task[None]] = set()
+        broken: list[BaseException] = []
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                broken.append(error)
+                self._stopping.set()
 
         async def dispatch() -> None:
             for job, offset in zip(jobs, arrivals.offsets(), strict=False):
@@ -169,11 +179,13 @@ class Replay:
                     return
                 task = asyncio.create_task(self._job(job, due, _OPEN_CEILING))
                 running.add(task)
-                task.add_done_callback(running.discard)
+                task.add_done_callback(ended)
 
         dispatcher = asyncio.create_task(dispatch())
         await self._until_done([dispatcher])
         await self._until_done(list(running))
+        if broken:
+            raise broken[0]
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:
@@ -184,27 +196,21 @@ class Replay:
         return True
 
     async def _until_done(self, tasks: list[asyncio.Task[None]]) -> None:
-        """Waits for tasks; once stopped, only for the grace period."""
-        stop = asyncio.create_task(self._stopping.wait())
-        pending: set[asyncio.Task[None]] = set(tasks)
+        """Waits for tasks; once stopped, only for the grace period. Waiting costs the same however many they are: it
+        is done while the clock runs."""
+        stop: asyncio.Future[Any] = asyncio.ensure_future(self._stopping.wait())
+        everything: asyncio.Future[Any] = asyncio.gather(*tasks)
         try:
-            while pending and not self._stopping.is_set():
-                done, _ = await asyncio.wait({*pending, stop}, return_when=asyncio.FIRST_COMPLETED)
-                pending = {task for task in pending if task not in done}
-                self._reap([task for task in done if task is not stop])
-            if pending:
-                done_late, pending = await asyncio.wait(pending, timeout=self._grace)
-                self._reap(done_late)
+            await asyncio.wait({everything, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not everything.done():
+                await asyncio.wait({everything}, timeout=self._grace)
+            if everything.done():
+                everything.result()
         finally:
-            stop.cancel()
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(stop, *pending, return_exceptions=True)
-
-    @staticmethod
-    def _reap(tasks: Iterable[asyncio.Task[Any]]) -> None:
-        for task in tasks:
-            task.result()
+            rest = [stop, everything, *tasks]
+            for future in rest:
+                future.cancel()
+            await asyncio.gather(*rest, return_exceptions=True)
 
     # --- what
 
@@ -254,13 +260,16 @@ class Replay:
         if self._stopping.is_set() and attempted.answer is None and wait is not None:
             return None  # stopped between two attempts: not a result, a resume tries again
         costs = [attempt.cost for attempt in made]
+        answer = attempted.answer
+        if answer is not None and job.key in self._journal.past.in_flight:
+            answer = msgspec.structs.replace(answer, latency=None)
         result = Result(
             candidate=job.candidate,
             sample=job.sample,
             repeat=job.repeat,
             intended=intended - self._start,
             attempts=tuple(made),
-            answer=attempted.answer,
+            answer=answer,
             cost=None if None in costs else sum(cost for cost in costs if cost is not None),
         )
         self._journal.result(result)
