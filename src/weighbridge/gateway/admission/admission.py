@@ -1,34 +1,33 @@
-"""Lets a request in, or says why not: everything is checked first, then taken, and given back once."""
+"""Lets a request in, or says why not. What refuses has taken nothing, and what was taken before it goes back."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
+from weighbridge.gateway.admission import refusing
+from weighbridge.gateway.admission.board import Board, Busy
+from weighbridge.gateway.admission.budgets import Budgets
 from weighbridge.gateway.admission.keys import Grant
-from weighbridge.gateway.admission.rules import Rules
+from weighbridge.gateway.admission.limits import Limits
+from weighbridge.gateway.admission.plan import Plan, Plans
+from weighbridge.gateway.admission.rules import NANO, Rules
+from weighbridge.gateway.admission.seats import Seat
+from weighbridge.gateway.admission.ticket import FREE, Ticket
 
-
-class Ticket:
-    """One request that was let in. Settle it in a `finally`, whatever happened to the request."""
-
-    __slots__ = ()
-
-    @property
-    def headers(self) -> bytes:
-        """The `x-ratelimit-*` lines for the reply, each ending in CRLF; empty where nothing is limited."""
-        raise NotImplementedError
-
-    def settle(self, tokens: int | None = None, usd: float | None = None) -> None:
-        """What it came to; None: as much as was reserved. Only the first call counts."""
-        raise NotImplementedError
+BUDGET_SEATS: Final = 64
+"""The same for every number of workers, so that money already spent is found again whatever that number becomes."""
+_LEAST_SEATS: Final = 16
 
 
 class Admission:
     """The limits and budgets of every key and endpoint, shared by all workers of one home folder.
 
-    Used from one thread, as an event loop does. `home` None keeps everything in this process's memory.
-    `unpriced` is reserved in USD for a request whose price is unknown (`usd=None`); None refuses it where a budget holds.
+    Made in each worker (after a fork, if any) and used from one thread, as an event loop does. `home` None keeps
+    everything in this process's memory. `unpriced` is reserved in USD for a request whose price is unknown
+    (`usd=None`); None refuses it where a budget holds. Keep one Admission over a reload of the configuration.
     """
 
     def __init__(
@@ -39,14 +38,102 @@ class Admission:
         workers: int = 1,
         unpriced: float | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.now = 0.0
+        """The latest time that was passed in."""
+        self.unpriced = unpriced
+        self._seat: Seat | None = None
+        number, seats = 1, 2
+        folder = home / "admission" if home is not None else None
+        if folder is not None:
+            seats = _seats(workers)
+            self._seat = Seat(folder, min(seats, BUDGET_SEATS))
+            number = self._seat.number
+        # Living with another number of seats is another file: a sum must know how many numbers there are.
+        self._limits = Limits(Board(folder / f"limits-{seats}.board" if folder else None, seats), number)
+        budget_seats = BUDGET_SEATS if folder else seats
+        self._budgets = Budgets(Board(folder / "budgets.board" if folder else None, budget_seats), number)
+        self._spare = Limits(Board(None, 2), 1)
+        self._plans: dict[tuple[str, str], Plan] = {}
+        self._made = Plans(dict(endpoints or {}), self._limits, self._spare, self._budgets)
+        self._free(number)
 
     def admit(self, grant: Grant, endpoint: str, *, tokens: int, usd: float | None, now: float) -> Ticket:
-        """Raises Denied: 403 out of scope, 429 over a limit or budget (with retry_after, headers)."""
-        raise NotImplementedError
+        """Raises Denied: 403 out of scope, 429 over a limit or budget (with retry_after, headers), 503."""
+        plan = self._plans.get((grant.name, endpoint))
+        if plan is None or plan.grant is not grant:
+            plan = self._plan(grant, endpoint)
+        if plan.free:
+            return FREE
+        self.now = now
+        if usd is None:
+            usd = self._unknown(plan)
+        amounts = (1, max(0, tokens), round(usd * NANO) if usd > 0 else 0)
+        done = 0
+        for meter, share in plan.steps:
+            if not meter.take(amounts[share], now):
+                self._refuse(plan, done, amounts, now)
+            done += 1  # noqa: SIM113 -- enumerate would make a pair a step
+        return Ticket(self, plan, amounts[1], amounts[2], now)
+
+    def reload(self, endpoints: Mapping[str, Rules]) -> None:
+        """The endpoints' rules from now on. What is counted and spent goes on."""
+        self._made.endpoints = dict(endpoints)
+        self._plans.clear()
 
     def tick(self, now: float) -> None:
         """Twice a second, off the request's path: dead workers' slots, leases ahead, idle money back. Never raises."""
+        self.now = now
+        for purse in self._budgets.purses.values():
+            purse.tick(now)
+        with contextlib.suppress(Busy, OSError):
+            self._reap()
+
+    def flush(self) -> None:
+        """Money spent, to the disk: what a power cut may forget is what came after. Off the event loop (seconds)."""
+        self._budgets.board.flush()
 
     def close(self) -> None:
-        """Gives back what is leased and unspent, and this worker's slot."""
+        """Gives back what is leased and unspent, and this worker's seat. Nothing is admitted afterwards."""
+        for purse in self._budgets.purses.values():
+            purse.give_back()
+        self._limits.board.close()
+        self._budgets.board.close()
+        if self._seat is not None:
+            self._seat.leave()
+
+    def _plan(self, grant: Grant, endpoint: str) -> Plan:
+        plan = self._plans[grant.name, endpoint] = self._made.make(grant, endpoint)
+        return plan
+
+    def _unknown(self, plan: Plan) -> float:
+        if not plan.purses:
+            return 0.0
+        if self.unpriced is None:
+            raise refusing.no_price()
+        return self.unpriced
+
+    def _refuse(self, plan: Plan, done: int, amounts: tuple[int, int, int], now: float) -> None:
+        for meter, share in reversed(plan.steps[:done]):
+            meter.undo(amounts[share])
+        meter, share = plan.steps[done]
+        raise refusing.over(plan, meter, plan.names[done], amounts[share], now)
+
+    def _reap(self) -> None:
+        if self._seat is None:
+            return
+        for seat in self._limits.busy_seats() | self._budgets.busy_seats():
+            with self._seat.vacant(seat) as vacant:
+                if vacant:
+                    self._free(seat)
+
+    def _free(self, seat: int) -> None:
+        self._limits.free(seat)
+        self._budgets.free(seat)
+
+
+def _seats(workers: int) -> int:
+    """Twice as many as workers, so that new ones can start while old ones drain; and nobody's seat 0."""
+    seats = _LEAST_SEATS
+    while seats < 2 * workers + 1:
+        seats *= 2
+    return seats

@@ -8,8 +8,9 @@ from weighbridge.errors import WeighbridgeError
 class Denied(WeighbridgeError):
     """Not let in. `message` is one line for whoever sent the request; it never holds a key.
 
-    `status` is 401, 403, 429 or 503, `code` and `type` are OpenAI's, `retry_after` is in seconds where waiting helps,
-    and `headers` are whole header lines (`b"name: value\\r\\n"…`): `retry-after`, `x-ratelimit-*`, `x-should-retry`.
+    `status` is 400, 401, 403 or 429, `code` and `type` are OpenAI's. `retry_after` is in seconds, where waiting helps.
+    `headers` are whole lines, each ending in CRLF: `x-ratelimit-*`, and `x-should-retry: false` where OpenAI's SDKs
+    would otherwise try again in vain. Retry-After is left to whoever writes the reply.
     """
 
     def __init__(
