@@ -60,6 +60,7 @@ class ModelSection(Section, frozen=True, kw_only=True):
     provider: Annotated[Name, Meta(description="One of `providers`.")]
     model: Annotated[Name, Meta(description="The vendor's name for it.")]
     price: Annotated[PriceSection | None, Meta(description="Else from the price book (genai-prices).")] = None
+    context: Annotated[int, Meta(ge=1, description="Its window in tokens; else from the price book.")] | None = None
 
 
 class ShotSection(Section, frozen=True, kw_only=True):

@@ -99,8 +99,8 @@ class BudgetSection(Section, frozen=True, kw_only=True):
 class LimitsSection(Section, frozen=True, kw_only=True):
     """What may be asked for: `600/min`; `concurrent` counts requests under way."""
 
-    requests: PerSecond | None = None
-    tokens: PerSecond | None = None
+    requests: Annotated[str | None, Meta(description="Such as 600/min.")] = None
+    tokens: Annotated[str | None, Meta(description="Input and output, such as 200k/min.")] = None
     concurrent: Annotated[int, Meta(ge=1)] | None = None
 
 

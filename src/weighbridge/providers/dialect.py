@@ -60,6 +60,12 @@ class Dialect(Protocol):
     @property
     def provider(self) -> Provider: ...
 
+    @property
+    def verbatim(self) -> bool:
+        """True where OpenAI's words are this provider's own: `outgoing` takes msgspec.Raw values, and replies and
+        chunks need no translation, so whoever is in a hurry may skip `whole` and `streaming`."""
+        ...
+
     def cannot(self, model: Model, api: Api, body: Mapping[str, Any]) -> tuple[str, ...]:
         """Names of what the body asks for and this provider cannot do; empty: all of it can be had.
 
@@ -84,6 +90,10 @@ class Dialect(Protocol):
 
     def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
         """What an HTTP error was."""
+        ...
+
+    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
+        """What an error inside a 200 was; `body` is OpenAI's error object, alone or in a chunk."""
         ...
 
     def failure_of(self, error: CallFailed) -> Failure:

@@ -36,6 +36,8 @@ _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 class OpenAIDialect:
     """One provider, spoken to in OpenAI's dialect. Routes are made once, here."""
 
+    verbatim = True
+
     def __init__(self, provider: Provider) -> None:
         headers = provider.request_headers()
         self.provider = provider
@@ -141,6 +143,10 @@ class OpenAIDialect:
     def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
         """What an HTTP error was."""
         return self._failures.over_http(status, headers, body)
+
+    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
+        """What an error inside a 200 was."""
+        return self._failures.in_band(body, headers)
 
     def failure_of(self, error: CallFailed) -> Failure:
         """What a failure below HTTP was."""

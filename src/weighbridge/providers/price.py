@@ -123,6 +123,20 @@ def look_up(vendor: str | None, model: str, *, at: datetime | None = None) -> Pr
     return _from_book(book, f"genai-prices: {vendor}/{found.id}")
 
 
+def context_window(vendor: str | None, model: str) -> int | None:
+    """The price book's word on a model's context window, in tokens; None: unknown."""
+    if vendor is None:
+        return None
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415 - see `look_up`
+
+    try:
+        _, found = get_snapshot().find_provider_model(model, None, vendor, None)
+    except LookupError:
+        return None
+    window: int | None = found.context_window
+    return window
+
+
 _BOOK = {
     "input": "input_mtok",
     "output": "output_mtok",

@@ -86,7 +86,10 @@ class Responder:
 
     def start(self, status: int, headers: Headers) -> None:
         """The head of a reply whose length is not known yet. Raises ValueError as `reply` does."""
-        lines = encoded(headers)
+        self.start_encoded(status, encoded(headers))
+
+    def start_encoded(self, status: int, lines: bytes) -> None:
+        """Like `start`, with header lines that are encoded already."""
         self._begin()
         if status in _NO_BODY:
             self._bodiless, self._chunked = True, False

@@ -1,0 +1,293 @@
+"""The gateway's front: which path is which API, who may call it, and the record of how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic, time
+from typing import Final
+
+import msgspec
+
+from weighbridge.gateway.admission.admission import Admission
+from weighbridge.gateway.admission.denied import Denied
+from weighbridge.gateway.admission.keys import Grant, Keys
+from weighbridge.gateway.asked import Asked
+from weighbridge.gateway.attempts import Attempting
+from weighbridge.gateway.endpoints import Endpoint, output_bound
+from weighbridge.gateway.metrics import Metrics
+from weighbridge.gateway.refusal import Refusal
+from weighbridge.gateway.serving import Serving
+from weighbridge.providers.candidate import Api
+from weighbridge.records.capture import Capture
+from weighbridge.records.exchange import (
+    Exchange,
+    Features,
+    Feedback,
+    Route,
+    new_id,
+    summed_cost,
+    summed_usage,
+)
+from weighbridge.records.recorder import Recorder
+from weighbridge.routing.health import Health
+from weighbridge.transport.client import Client
+from weighbridge.transport.responder import Responder
+from weighbridge.transport.server import ServerRequest
+from weighbridge.wire.failure import Failure
+
+log = logging.getLogger(__name__)
+
+_BYTES_PER_TOKEN: Final = 4
+_JSON: Final = b"Content-Type: application/json\r\n"
+_GONE: Final = Refusal(503, "the gateway is shutting down", code="shutting_down", mend="Try again", retry_after=1.0)
+_feedback = msgspec.json.Decoder(type=dict[str, object]).decode
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What changes when the configuration is read anew; a request keeps the one it began with."""
+
+    endpoints: Mapping[str, Endpoint]
+    keys: Keys
+    admission: Admission
+    captures: Mapping[str, Capture]
+
+
+class _Came:
+    """A request as it came, and what has been found out about it. `at` is Unix seconds, `line` its id for the reply."""
+
+    __slots__ = ("api", "asked", "at", "grant", "id", "line", "request", "setup")
+
+    def __init__(self, api: Api, request: ServerRequest, setup: Setup) -> None:
+        self.api: Api = api
+        self.request = request
+        self.setup = setup
+        self.at = time()
+        self.id = new_id(self.at)
+        self.line = b"X-Request-Id: %b\r\n" % self.id.encode()
+        self.grant: Grant | None = None
+        self.asked: Asked | None = None
+
+
+class Gateway:
+    """Serves one worker's requests. `setup` may be replaced at any time, between two requests."""
+
+    def __init__(self, setup: Setup, *, client: Client, health: Health, recorder: Recorder, metrics: Metrics) -> None:
+        self.setup = setup
+        self.draining = False
+        self._client = client
+        self._health = health
+        self._recorder = recorder
+        self._metrics = metrics
+        self._apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+        self._others: dict[tuple[str, str], Callable[[ServerRequest, Responder], Awaitable[None]]] = {
+            ("GET", "/health"): self._healthy,
+            ("GET", "/ready"): self._ready,
+            ("GET", "/metrics"): self._metered,
+            ("GET", "/v1/models"): self._models,
+            ("POST", "/v1/feedback"): self._fed_back,
+        }
+
+    async def handle(self, request: ServerRequest, responder: Responder) -> None:
+        """The server's handler."""
+        api = self._apis.get(request.path)
+        if api is not None and request.method == "POST":
+            await self._complete(api, request, responder)
+            return
+        other = self._others.get((request.method, request.path))
+        if other is not None:
+            await other(request, responder)
+            return
+        known = api is not None or any(path == request.path for _, path in self._others)
+        what = f"{request.path} does not take {request.method}" if known else f"nothing is served at {request.path}"
+        mend = "See GET /v1/models for the endpoints, and POST /v1/chat/completions to ask one"
+        _refuse(responder, Refusal(405 if known else 404, what, code="unknown_url", mend=mend))
+
+    # --- completions
+
+    async def _complete(self, api: Api, request: ServerRequest, responder: Responder) -> None:
+        came = _Came(api, request, self.setup)
+        setup = came.setup
+        try:
+            came.grant = grant = setup.keys.authenticate(_key_of(request.headers), came.at)
+            came.asked = asked = Asked(api, request.body)
+            endpoint = _endpoint(setup, asked, grant)
+            tokens, output = asked.size // _BYTES_PER_TOKEN, output_bound(asked)
+            ticket = setup.admission.admit(
+                grant, endpoint.name, tokens=tokens + output, usd=endpoint.dearest(tokens, output), now=came.at
+            )
+        except (Denied, Refusal) as error:
+            self._refused(came, error)
+            _refuse(responder, error, came.line)
+            return
+        calls = Attempting(self._client, self._health, endpoint, asked, request.at)
+        serving = Serving(calls, endpoint, asked, responder, request.at, came.line + ticket.headers)
+        try:
+            await serving.run()
+        except Refusal as error:
+            serving.outcome, serving.status = "failed", error.status
+            _refuse(responder, error, serving.lines)
+        except asyncio.CancelledError:
+            raise  # the client has gone
+        except BaseException:
+            serving.outcome, serving.status = "failed", serving.status or 500
+            raise
+        finally:
+            record = self._record(came, grant, serving, calls)
+            usage = record.usage
+            known = usage.input is not None and usage.output is not None
+            ticket.settle((usage.input or 0) + (usage.output or 0) if known else None, record.cost)
+            self._metrics.note(record)
+            self._recorder.append(record)
+
+    def _record(self, came: _Came, grant: Grant, serving: Serving, calls: Attempting) -> Exchange:
+        attempts = tuple(calls.attempts)
+        asked, request, first = serving.asked, came.request, serving.first
+        won = next((one for one in reversed(attempts) if one.target == serving.target and one.failure is None), None)
+        record = Exchange(
+            id=came.id,
+            at=came.at,
+            endpoint=serving.endpoint.name,
+            api=asked.api,
+            outcome=serving.outcome,
+            key=grant.name,
+            tenant=grant.tenant,
+            streamed=asked.stream,
+            status=serving.status,
+            failure=serving.failure,
+            route=Route(serving.target, serving.reason),
+            attempts=attempts,
+            usage=summed_usage(attempts),
+            cost=summed_cost(attempts) if attempts else 0.0,
+            ttft=first - request.at if first is not None else None,
+            total=monotonic() - request.at,
+            finish_reason=won.finish_reason if won is not None else None,
+            trace=_trace(request.headers),
+            features=Features(body_bytes=asked.size, max_tokens=asked.most_output),
+        )
+        capture = came.setup.captures.get(record.endpoint)
+        return record if capture is None else _captured(record, capture, request.body, serving.body)
+
+    def _refused(self, came: _Came, error: Denied | Refusal) -> None:
+        asked, grant = came.asked, came.grant
+        record = Exchange(
+            id=came.id,
+            at=came.at,
+            endpoint=asked.name[:200] if asked is not None else "",
+            api=came.api,
+            outcome="refused",
+            key=grant.name if grant is not None else None,
+            tenant=grant.tenant if grant is not None else None,
+            streamed=asked.stream if asked is not None else False,
+            status=error.status,
+            failure=Failure("invalid_request", error.message[:500], status=error.status, code=error.code),
+        )
+        self._metrics.note(record)
+        self._recorder.append(record)
+
+    # --- the rest
+
+    async def _healthy(self, request: ServerRequest, responder: Responder) -> None:
+        del request
+        responder.reply_encoded(200, _JSON, b'{"status":"ok"}')
+
+    async def _ready(self, request: ServerRequest, responder: Responder) -> None:
+        del request
+        if self.draining:
+            responder.reply_encoded(503, _JSON, b'{"status":"draining"}')
+            return
+        now = monotonic()
+        ready = {
+            name: any(self._health.available(target, now) for target in endpoint.upstreams)
+            for name, endpoint in self.setup.endpoints.items()
+        }
+        body = {"status": "ready", "endpoints": ready, "records_lost": self._recorder.lost}
+        responder.reply_encoded(200, _JSON, msgspec.json.encode(body))
+
+    async def _metered(self, request: ServerRequest, responder: Responder) -> None:
+        del request
+        lines = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+        responder.reply_encoded(200, lines, self._metrics.text(lost=self._recorder.lost))
+
+    async def _models(self, request: ServerRequest, responder: Responder) -> None:
+        try:
+            grant = self.setup.keys.authenticate(_key_of(request.headers), time())
+        except Denied as error:
+            _refuse(responder, error)
+            return
+        data = [
+            {"id": name, "object": "model", "created": 0, "owned_by": "weighbridge"}
+            for name in self.setup.endpoints
+            if grant.covers(name)
+        ]
+        responder.reply_encoded(200, _JSON, msgspec.json.encode({"object": "list", "data": data}))
+
+    async def _fed_back(self, request: ServerRequest, responder: Responder) -> None:
+        try:
+            grant = self.setup.keys.authenticate(_key_of(request.headers), time())
+            self._recorder.append(_said(request.body, grant))
+        except (Denied, Refusal) as error:
+            _refuse(responder, error)
+            return
+        responder.reply_encoded(200, _JSON, b'{"status":"recorded"}')
+
+
+def _captured(record: Exchange, capture: Capture, request: bytes, reply: bytes | None) -> Exchange:
+    if not capture.wants(record.id):
+        return record
+    bodies = capture.bodies(request, reply)
+    return msgspec.structs.replace(record, request=bodies.request, reply=bodies.reply, capture=bodies.mark)
+
+
+def _said(body: bytes, grant: Grant) -> Feedback:
+    try:
+        said = _feedback(body)
+        fields = {name: said.get(name) for name in ("score", "comment")}
+        exchange = said["exchange"]
+        return msgspec.convert(
+            {"t": "feedback", "exchange": exchange, "at": time(), "key": grant.name, **fields}, Feedback
+        )
+    except KeyError:
+        raise Refusal.bad("the feedback names no `exchange`", mend="It is the X-Request-Id of the reply") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        what = 'Send {"exchange": id, "score": 0 to 1, "comment": text}'
+        raise Refusal.bad(f"not feedback: {error}", mend=what) from None
+
+
+def _endpoint(setup: Setup, asked: Asked, grant: Grant) -> Endpoint:
+    found = setup.endpoints.get(asked.name)
+    if found is not None:
+        return found
+    names = ", ".join(name for name in setup.endpoints if grant.covers(name))
+    raise Refusal(
+        404,
+        f"there is no endpoint {asked.name[:100]!r}",
+        code="model_not_found",
+        kind="invalid_request_error",
+        mend=f"There are: {names[:500]}" if names else "",
+    )
+
+
+def _key_of(headers: Mapping[str, str]) -> str | None:
+    return headers.get("authorization") or headers.get("x-api-key") or headers.get("api-key")
+
+
+def _trace(headers: Mapping[str, str]) -> str | None:
+    """The trace id of a `traceparent` header (W3C Trace Context)."""
+    said = headers.get("traceparent")
+    if said is None:
+        return None
+    parts = said.split("-")
+    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
+
+
+def _refuse(responder: Responder, error: Denied | Refusal, lines: bytes = b"") -> None:
+    if responder.started:
+        return
+    if isinstance(error, Refusal):
+        own = "".join(f"{name}: {value}\r\n" for name, value in error.lines()).encode("latin-1", "replace")
+        responder.reply_encoded(error.status, own + lines, error.body())
+        return
+    said = {"message": error.message, "type": error.type, "param": None, "code": error.code}
+    responder.reply_encoded(error.status, _JSON + error.headers + lines, msgspec.json.encode({"error": said}))

@@ -1,0 +1,112 @@
+"""What a client asked for: the body's top-level keys, each value untouched until somebody must look at it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from weighbridge.gateway.refusal import Refusal
+from weighbridge.providers.candidate import Api
+from weighbridge.routing.policy import Features
+from weighbridge.wire.reading import shown
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text = msgspec.json.Decoder(str).decode
+_whole = msgspec.json.Decoder(dict[str, Any]).decode
+_BYTES_PER_TOKEN: Final = 4
+_TRUE: Final = b"true"
+_DULL: Final = frozenset({b"null", b"[]", b"{}", b"false", b"1", b"0", b'"none"', b'"auto"', b'"text"'})
+"""Values that ask for nothing special, whatever the key."""
+
+NEEDS: Final = frozenset(
+    {
+        *("tools", "functions", "response_format", "logprobs", "top_logprobs", "logit_bias", "n", "seed", "audio"),
+        *("modalities", "reasoning_effort", "presence_penalty", "frequency_penalty", "prediction", "suffix", "echo"),
+        *("best_of", "web_search_options", "parallel_tool_calls"),
+    }
+)
+"""Optional parameters that some providers do not have."""
+
+_IMAGES: Final = (b'"image_url"', b'"input_image"')
+_AUDIO: Final = b'"input_audio"'
+
+
+class Asked:
+    """One request. `name` is the endpoint asked for, `fields` the body without `model`: values are msgspec.Raw but for
+    `stream_options`, which is decoded where it is there at all. `size` is the body's, in bytes."""
+
+    __slots__ = ("_document", "api", "body", "fields", "include_usage", "name", "size", "stream")
+
+    def __init__(self, api: Api, body: bytes) -> None:
+        """Raises Refusal (400) where the body is no JSON object with a `model`."""
+        fields: dict[str, Any]
+        try:
+            fields = _fields(body)
+            name = fields.pop("model", None)
+            self.name = _text(name) if name is not None else ""
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise Refusal.bad(f"the body is not a JSON object of this API ({error}): {shown(body[:400])}") from None
+        if not self.name:
+            raise Refusal.bad("the body names no `model`", mend="Name one of the endpoints GET /v1/models lists")
+        self.api: Api = api
+        self.body = body
+        self.fields = fields
+        self.size = len(body)
+        stream = fields.get("stream")
+        self.stream = stream is not None and bytes(stream) == _TRUE
+        self.include_usage = False
+        if "stream_options" in fields:
+            self._options(fields)
+        self._document: dict[str, Any] | None = None
+
+    def _options(self, fields: dict[str, Any]) -> None:
+        try:
+            options = msgspec.json.decode(fields["stream_options"])
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise Refusal.bad(f"stream_options is not JSON: {error}") from None
+        if options is None:
+            del fields["stream_options"]
+        elif isinstance(options, dict):
+            fields["stream_options"] = options
+            self.include_usage = options.get("include_usage") is True
+        else:
+            raise Refusal.bad("stream_options is not an object")
+
+    def document(self) -> dict[str, Any]:
+        """The whole body without `model`, decoded once, for those who must read it. Not to be changed.
+
+        Raises Refusal for a value that is not JSON.
+        """
+        if self._document is None:
+            try:
+                self._document = _whole(self.body)
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+                raise Refusal.bad(f"the body is not JSON all through: {error}") from None
+            self._document.pop("model", None)
+        return self._document
+
+    def features(self) -> Features:
+        """What its route depends on."""
+        fields = self.fields
+        needs = NEEDS & fields.keys()
+        if needs:
+            needs = frozenset(name for name in needs if bytes(fields[name]) not in _DULL)
+        messages = fields.get("messages")
+        if messages is not None:
+            said = bytes(messages)
+            if any(mark in said for mark in _IMAGES):
+                needs |= {"images"}
+            if _AUDIO in said:
+                needs |= {"input_audio"}
+        return Features(needs, self.size // _BYTES_PER_TOKEN, self.stream)
+
+    @property
+    def most_output(self) -> int | None:
+        """Tokens the client allows for the answer; None where it does not say."""
+        for name in ("max_completion_tokens", "max_tokens"):
+            value = self.fields.get(name)
+            if value is not None:
+                text = bytes(value)
+                return int(text) if text.isdigit() and len(text) < 10 else None
+        return None

@@ -1,0 +1,356 @@
+"""One attempt on one target: the call, its limits, what it cost, and what its target's health learns of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from time import monotonic
+from typing import Any, Final
+
+import msgspec
+
+from weighbridge.errors import UsageError
+from weighbridge.gateway.asked import Asked
+from weighbridge.gateway.endpoints import Endpoint, Upstream
+from weighbridge.gateway.relay import Relay
+from weighbridge.providers.dialect import Dialect, FailedCall
+from weighbridge.records.exchange import Attempt
+from weighbridge.routing.course import Bounds, Try
+from weighbridge.routing.health import Health
+from weighbridge.transport.client import Client, Incoming, Timeouts
+from weighbridge.transport.faults import CallFailed, TimedOut
+from weighbridge.transport.reply import Reply
+from weighbridge.transport.timing import Timing
+from weighbridge.wire.answer import Usage
+from weighbridge.wire.failure import Failure
+from weighbridge.wire.views import ReplyView, decode_reply
+
+_BYTES_PER_TOKEN: Final = 4
+_NOTHING: Final = Usage()
+_MALFORMED: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+
+
+class Whole:
+    """A reply that came whole."""
+
+    __slots__ = ("body", "reason", "target")
+
+    def __init__(self, body: bytes, target: str, reason: str) -> None:
+        self.body = body
+        self.target = target
+        self.reason = reason
+
+
+class Sent:
+    """One call under way: which step, to whom, since when (monotonic seconds)."""
+
+    __slots__ = ("began", "relay", "step", "timing", "upstream")
+
+    def __init__(self, step: Try, upstream: Upstream, began: float, relay: Relay | None = None) -> None:
+        self.step = step
+        self.upstream = upstream
+        self.began = began
+        self.relay = relay
+        self.timing: Timing | None = None
+
+
+class Attempting:
+    """The attempts of one exchange; `attempts` are their records, in the order they ended."""
+
+    __slots__ = ("_asked", "_client", "_endpoint", "_health", "_started", "attempts")
+
+    def __init__(self, client: Client, health: Health, endpoint: Endpoint, asked: Asked, started: float) -> None:
+        self._client = client
+        self._health = health
+        self._endpoint = endpoint
+        self._asked = asked
+        self._started = started
+        self.attempts: list[Attempt] = []
+
+    async def whole(self, step: Try) -> Whole | Failure:
+        """One call for a reply that is not streamed. Raises CancelledError, and Refusal for a body nobody can read."""
+        upstream = self._endpoint.upstreams[step.target]
+        dialect = upstream.dialect
+        try:
+            outgoing = upstream.outgoing(self._asked)
+        except UsageError as error:
+            return Failure("invalid_request", str(error))
+        sent = self._sent(step, upstream)
+        try:
+            reply = await self._client.fetch(outgoing.route, outgoing.body, timeouts=_timeouts(step.limits))
+            sent.timing = reply.timing
+            body = self._body(dialect, reply)
+            view = _view(body)
+            if view.error is not None:
+                raise FailedCall(dialect.in_band(body, reply.headers))  # noqa: TRY301 - one way for every failure
+        except FailedCall as error:
+            return self._failed(sent, error.failure, free=True)
+        except CallFailed as error:
+            sent.timing = error.timing
+            return self._failed(sent, dialect.failure_of(error), free=_unsent(error))
+        except asyncio.CancelledError:
+            self.gone(sent)
+            raise
+        self._done(sent, view)
+        return Whole(body, step.target, step.reason)
+
+    def _body(self, dialect: Dialect, reply: Reply) -> bytes:
+        """Raises FailedCall for every status but 200."""
+        if reply.status != 200:
+            raise FailedCall(dialect.failure(reply.status, reply.headers, reply.body))
+        return reply.body if dialect.verbatim else dialect.whole(self._asked.api, reply.body)
+
+    async def opened(self, step: Try, delivered: str = "") -> Opened | Failure:
+        """One call for a stream, read up to its first token (or as far as it is held back).
+
+        `delivered` is what an earlier attempt had delivered: the stream is made to go on from there. Raises as `whole`.
+        """
+        upstream = self._endpoint.upstreams[step.target]
+        try:
+            outgoing = upstream.outgoing(self._asked, self._continued(step, delivered))
+        except UsageError as error:
+            return Failure("invalid_request", str(error))
+        rescue = self._endpoint.routes.policy.rescue
+        relay = Relay(
+            upstream.dialect,
+            self._asked.api,
+            include_usage=self._asked.include_usage,
+            keep=rescue is not None,
+            skip=delivered if step.mode == "restart" else "",
+        )
+        calling = self._client.stream(outgoing.route, outgoing.body, timeouts=_timeouts(step.limits))
+        opened = Opened(self, self._sent(step, upstream, relay), calling, relay)
+        try:
+            await opened.begin(_hold(rescue.hold) if rescue is not None and not delivered else 1)
+        except FailedCall as error:
+            failure = error.failure
+        except CallFailed as error:
+            failure = upstream.dialect.failure_of(error)
+        except TimeoutError:
+            failure = upstream.dialect.failure_of(TimedOut("first_byte", step.limits.first_token))
+        except asyncio.CancelledError:
+            await opened.close(None, cancelled=True)
+            raise
+        else:
+            return opened
+        await opened.close(failure)
+        return failure
+
+    def _continued(self, step: Try, delivered: str) -> list[dict[str, Any]] | None:
+        if step.mode != "prefill":
+            return None
+        said = self._asked.document().get("messages")
+        return [*(said if isinstance(said, list) else []), {"role": "assistant", "content": delivered}]
+
+    # --- what the record and the target's health learn
+
+    def _sent(self, step: Try, upstream: Upstream, relay: Relay | None = None) -> Sent:
+        began = monotonic()
+        self._health.started(step.target, began)
+        return Sent(step, upstream, began, relay)
+
+    def _done(self, sent: Sent, view: ReplyView) -> None:
+        now = monotonic()
+        upstream, began = sent.upstream, sent.began
+        self._health.ended(sent.step.target, now, ok=True, total=now - began)
+        told = view.usage_view()
+        usage = told.read() if told is not None else _NOTHING
+        choices, model = view.choices, upstream.candidate.model
+        self.attempts.append(
+            Attempt(
+                target=sent.step.target,
+                provider=model.provider.name,
+                model=model.model,
+                started=began - self._started,
+                answered=view.model,
+                connect=_connect(sent.timing),
+                total=now - began,
+                status=200,
+                finish_reason=choices[0].finish_reason if choices else None,
+                usage=usage,
+                cost=model.price.cost(usage) if model.price is not None else None,
+                reason=sent.step.reason,
+                upstream_id=view.id,
+            )
+        )
+
+    def _failed(self, sent: Sent, failure: Failure, *, free: bool) -> Failure:
+        now = monotonic()
+        self._health.ended(
+            sent.step.target, now, ok=False, error_class=failure.error_class, retry_after=failure.retry_after
+        )
+        self._ended(sent, now, _NOTHING if free else self._made(sent.relay), failure, free=free)
+        return failure
+
+    def finished(self, sent: Sent, relay: Relay, failure: Failure | None) -> None:
+        """The record of a stream that was read to its end, or broke."""
+        if failure is not None:
+            self._failed(sent, failure, free=not relay.tokens)
+            return
+        now, first = monotonic(), relay.first_token
+        ttft = first - sent.began if first is not None else None
+        self._health.ended(sent.step.target, now, ok=True, ttft=ttft, total=now - sent.began)
+        self._ended(sent, now, self._made(relay), None, free=False)
+
+    def gone(self, sent: Sent) -> None:
+        """The client has gone, or another was faster: what was made is paid for all the same."""
+        now = monotonic()
+        self._health.ended(sent.step.target, now, ok=None)
+        self._ended(sent, now, self._made(sent.relay), None, free=False)
+
+    def _made(self, relay: Relay | None) -> Usage:
+        """Usage as told; else what the chunks that came amount to, and the request's size; else unknown."""
+        if relay is None or not (relay.tokens or relay.usage):
+            return _NOTHING
+        return relay.usage or Usage(input=self._asked.size // _BYTES_PER_TOKEN, output=relay.tokens)
+
+    def _ended(self, sent: Sent, now: float, usage: Usage, failure: Failure | None, *, free: bool) -> None:
+        model, relay, began = sent.upstream.candidate.model, sent.relay, sent.began
+        first = relay.first_token if relay is not None else None
+        status = failure.status if failure is not None else 200 if first is not None else None
+        self.attempts.append(
+            Attempt(
+                target=sent.step.target,
+                provider=model.provider.name,
+                model=model.model,
+                started=began - self._started,
+                answered=relay.model if relay is not None else None,
+                connect=_connect(sent.timing),
+                ttft=first - began if first is not None else None,
+                total=now - began,
+                status=status,
+                failure=failure,
+                finish_reason=relay.finish_reason if relay is not None else None,
+                usage=usage,
+                cost=0.0 if free else model.price.cost(usage) if model.price is not None else None,
+                hedge=sent.step.reason == "hedge",
+                reason=sent.step.reason,
+                upstream_id=relay.response_id if relay is not None else None,
+            )
+        )
+
+
+class Opened:
+    """A stream under way. `held` are the bytes for the client that came with its first token; `ended` says that all
+    of it was read. Close it exactly once, or `drop` it from a callback."""
+
+    __slots__ = ("_calling", "_calls", "_closed", "_entered", "_reads", "_sent", "ended", "held", "relay")
+
+    def __init__(
+        self, calls: Attempting, sent: Sent, calling: AbstractAsyncContextManager[Incoming], relay: Relay
+    ) -> None:
+        self._calls = calls
+        self._sent = sent
+        self._calling = calling
+        self._entered = False
+        self._closed = False
+        self._reads: AsyncIterator[tuple[float, bytes]] | None = None
+        self.relay = relay
+        self.held = b""
+        self.ended = False
+
+    @property
+    def target(self) -> str:
+        return self._sent.step.target
+
+    @property
+    def reason(self) -> str:
+        return self._sent.step.reason
+
+    @property
+    def min_speed(self) -> float | None:
+        return self._sent.step.limits.min_speed
+
+    async def begin(self, hold: float) -> None:
+        """Sends, and reads until `hold` tokens have come. Raises FailedCall, CallFailed, TimeoutError."""
+        relay = self.relay
+        async with asyncio.timeout(self._sent.step.limits.first_token):
+            await self._enter()
+            while relay.first_token is None and not self.ended:
+                self.held += await self.read()
+        while (relay.tokens < hold or relay.skip) and not self.ended:
+            self.held += await self.read()
+
+    async def _enter(self) -> None:
+        incoming = await self._calling.__aenter__()
+        self._entered = True
+        self._sent.timing = incoming.timing
+        reads = aiter(incoming)
+        dialect = self._sent.upstream.dialect
+        if incoming.status != 200:
+            body = b"".join([data async for _, data in reads])
+            raise FailedCall(dialect.failure(incoming.status, incoming.headers, body))
+        media = next((value for name, value in incoming.headers if name == "content-type"), "")
+        if media.startswith("application/json"):
+            body = b"".join([data async for _, data in reads])
+            raise FailedCall(_not_streamed(self._sent.upstream, incoming.headers, body))
+        self._reads = reads
+
+    async def read(self) -> bytes:
+        """The client's bytes of the next read; after the last one, `ended`. Raises FailedCall and CallFailed."""
+        reads = self._reads
+        assert reads is not None  # noqa: S101 - set once the head has come
+        try:
+            at, data = await anext(reads)
+        except StopAsyncIteration:
+            self.ended = True
+            return self.relay.finish()
+        return self.relay.feed(at, data)
+
+    async def close(self, failure: Failure | None, *, cancelled: bool = False) -> None:
+        """Closes the socket if the stream has not ended, and tells the record and the target's health."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._entered:
+            await self._calling.__aexit__(None, None, None)
+        if cancelled:
+            self._calls.gone(self._sent)
+        else:
+            self._calls.finished(self._sent, self.relay, failure)
+
+    def drop(self) -> None:
+        """`close` for those who cannot wait: the losers of a race."""
+        task = asyncio.ensure_future(self.close(None, cancelled=True))
+        _dropping.add(task)
+        task.add_done_callback(_dropping.discard)
+
+
+_dropping: set[asyncio.Future[None]] = set()  # the loop keeps only weak references to tasks
+
+
+def _not_streamed(upstream: Upstream, headers: list[tuple[str, str]], body: bytes) -> Failure:
+    """A stream was asked for, and JSON came: an error inside a 200, or a server that does not stream."""
+    try:
+        view = decode_reply(body)
+    except _MALFORMED:
+        view = ReplyView()
+    if view.error is not None:
+        return upstream.dialect.in_band(body, headers)
+    return Failure("protocol", "the provider answered a request for a stream with JSON", status=200)
+
+
+def _hold(hold: int | str) -> float:
+    return float("inf") if hold == "all" else max(1, int(hold))
+
+
+def _timeouts(limits: Bounds) -> Timeouts:
+    return Timeouts(limits.connect, limits.first_token, limits.gap, limits.total)
+
+
+def _connect(timing: Timing | None) -> float | None:
+    if timing is None or timing.connected is None:
+        return None
+    return (timing.tls_done or timing.connected) - timing.started
+
+
+def _unsent(error: CallFailed) -> bool:
+    return error.timing is None or error.timing.sent is None
+
+
+def _view(body: bytes) -> ReplyView:
+    try:
+        return decode_reply(body)
+    except _MALFORMED as error:
+        raise FailedCall(Failure("protocol", f"not a reply of this API: {error}", status=200)) from None

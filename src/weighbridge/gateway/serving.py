@@ -1,0 +1,212 @@
+"""One exchange: attempts as its course says, one answer to the client, one record of what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, Final, TypeVar
+
+from weighbridge.gateway.asked import Asked
+from weighbridge.gateway.attempts import Attempting, Opened, Whole
+from weighbridge.gateway.endpoints import Endpoint
+from weighbridge.gateway.refusal import Refusal
+from weighbridge.gateway.relay import error_event
+from weighbridge.providers.dialect import FailedCall
+from weighbridge.records.exchange import Outcome
+from weighbridge.routing.course import Course, Stop, Try
+from weighbridge.transport.faults import CallFailed
+from weighbridge.transport.responder import Responder
+from weighbridge.wire.failure import Failure
+
+_random: Final = random.random  # the choice of a target is no secret
+_SLOW_AFTER_S: Final = 5.0  # a stream's speed is judged when it has run this long
+STREAM_LINES: Final = b"Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+JSON_LINES: Final = b"Content-Type: application/json\r\n"
+
+T = TypeVar("T", Whole, Opened)
+
+
+class Serving:
+    """Answers one admitted request. After `run`, `outcome`, `status`, `failure` and `attempts` say what happened.
+
+    `lines` are header lines of every reply to it (its id, its limits).
+    """
+
+    __slots__ = (
+        *("_calls", "_course", "_responder", "asked", "body", "endpoint", "failure", "first", "lines", "outcome"),
+        *("reason", "started", "status", "target"),
+    )
+
+    def __init__(
+        self, calls: Attempting, endpoint: Endpoint, asked: Asked, responder: Responder, started: float, lines: bytes
+    ) -> None:
+        self._calls = calls
+        self._responder = responder
+        self._course = Course(endpoint.routes, asked.features(), started, started + endpoint.total)
+        self.endpoint = endpoint
+        self.asked = asked
+        self.started = started
+        self.lines = lines
+        self.outcome: Outcome = "cancelled"  # until it is known to have ended otherwise
+        self.status: int | None = None
+        self.failure: Failure | None = None
+        self.target: str | None = None
+        self.reason = ""
+        self.first: float | None = None
+        self.body: bytes | None = None
+
+    async def run(self) -> None:
+        """Answers the client. Raises Refusal where no bytes have reached it and none can; CancelledError where it has
+        gone (its upstream call is cancelled by then)."""
+        if self.asked.stream:
+            await self._stream()
+        else:
+            await self._whole()
+
+    # --- one reply, whole
+
+    async def _whole(self) -> None:
+        found = await self._until_answered(self._calls.whole)
+        self._won(found.target, found.reason)
+        self.body = found.body
+        self.outcome, self.status = "ok", 200
+        lines = JSON_LINES + self.endpoint.upstreams[found.target].lines + self.lines
+        self._responder.reply_encoded(200, lines, found.body)
+
+    async def _until_answered(self, send: Callable[[Try], Awaitable[T | Failure]]) -> T:
+        """Follows the course to an answer. Raises Refusal at its end."""
+        course = self._course
+        step = course.next(None, monotonic(), _random())
+        while True:
+            step = await self._due(step)
+            after = course.hedge_after()
+            found = await send(step) if after is None else await self._hedged(send, step, after)
+            if type(found) is not Failure:
+                return found  # type: ignore[return-value]  # T is Whole or Opened; a Failure is neither
+            step = course.next(found, monotonic(), _random())
+
+    async def _due(self, step: Try | Stop) -> Try:
+        """Waits until a step is due. Raises Refusal where there is none."""
+        while type(step) is Try and step.after > 0:
+            await asyncio.sleep(step.after)
+            step = self._course.resume(monotonic(), _random())
+        if type(step) is Try:
+            return step
+        assert isinstance(step, Stop)  # noqa: S101 - there is no third kind
+        self.failure, self.reason = step.failure, step.reason
+        raise Refusal.of(step.failure, step.reason)
+
+    async def _hedged(self, send: Callable[[Try], Awaitable[T | Failure]], step: Try, after: float) -> T | Failure:
+        """The first answer of one request, and of a second one where the first is late."""
+        running = {asyncio.ensure_future(send(step))}
+        found: T | Failure | None = None
+        try:
+            done, running = await asyncio.wait(running, timeout=after)
+            if not done and (second := self._course.hedge(monotonic(), _random())) is not None:
+                running.add(asyncio.ensure_future(send(second)))
+            while running and not done:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                found = next((task.result() for task in done if type(task.result()) is not Failure), None)
+                if found is None and running:
+                    done = set()
+            return found if found is not None else next(iter(done)).result()
+        finally:
+            for task in running:
+                task.cancel()
+                task.add_done_callback(_closed)
+
+    def _won(self, target: str, reason: str) -> None:
+        self.target, self.reason = target, reason
+
+    # --- a stream
+
+    async def _stream(self) -> None:
+        opened = await self._until_answered(self._calls.opened)
+        responder = self._responder
+        lines = STREAM_LINES + self.endpoint.upstreams[opened.target].lines + self.lines
+        self.status = 200
+        self.first = opened.relay.first_token
+        self._won(opened.target, opened.reason)
+        responder.start_encoded(200, lines)
+        delivered = ""
+        while True:
+            failure = await self._pumped(opened)
+            if failure is None:
+                self.outcome = "ok"
+                responder.end()
+                return
+            delivered += "".join(opened.relay.text)
+            following = await self._rescued(opened, failure, delivered)
+            if following is None:
+                return
+            opened = following
+
+    async def _pumped(self, opened: Opened) -> Failure | None:
+        """Passes a stream on to its end; the failure where it broke."""
+        responder, relay = self._responder, opened.relay
+        failure: Failure | None = None
+        try:
+            if opened.held:
+                responder.write(opened.held)
+            while not opened.ended:
+                out = await opened.read()
+                if out:
+                    responder.write(out)
+                    await responder.drain()
+                slow = self._too_slow(opened)
+                if slow is not None:
+                    failure = slow
+                    break
+        except FailedCall as error:
+            failure = error.failure
+        except CallFailed as error:
+            failure = self.endpoint.upstreams[opened.target].dialect.failure_of(error)
+        except asyncio.CancelledError:
+            await opened.close(None, cancelled=True)
+            raise
+        relay.last = relay.last or monotonic()
+        await opened.close(failure)
+        return failure
+
+    def _too_slow(self, opened: Opened) -> Failure | None:
+        least, relay = opened.min_speed, opened.relay
+        if least is None or relay.first_token is None:
+            return None
+        ran = relay.last - relay.first_token
+        if ran < _SLOW_AFTER_S or relay.tokens >= least * ran:
+            return None
+        return Failure("timeout", f"a stream of {relay.tokens / ran:.1f} tokens/s, where {least:g} are asked for")
+
+    async def _rescued(self, opened: Opened, failure: Failure, delivered: str) -> Opened | None:
+        """Another stream that goes on where this one broke; None where there is none, and the client was told."""
+        course = self._course
+        rescuable = self.endpoint.routes.policy.rescue is not None and opened.relay.only_text
+        while rescuable:
+            step = course.next(failure, monotonic(), _random(), delivered=True)
+            try:
+                due = await self._due(step)
+            except Refusal:
+                break
+            found = await self._calls.opened(due, delivered)
+            if type(found) is Opened:
+                self._won(found.target, found.reason)
+                return found
+            assert isinstance(found, Failure)  # noqa: S101 - there is no third kind
+            failure = found
+        self.outcome, self.failure = "cut", failure
+        self.reason = self.reason or failure.error_class
+        error = Refusal.of(failure, "").object()
+        self._responder.write(error_event(error))
+        self._responder.end()
+        return None
+
+
+def _closed(task: asyncio.Task[Any]) -> None:
+    """A hedge that lost: a stream it had opened all the same is closed."""
+    if task.cancelled() or task.exception() is not None:
+        return
+    found = task.result()
+    if type(found) is Opened:
+        found.drop()

@@ -1,0 +1,92 @@
+"""From a configuration to what serves it: endpoints, keys, rules, captures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from weighbridge.config.load import Config
+from weighbridge.config.serving import BudgetSection, KeySection, LimitsSection
+from weighbridge.gateway.admission.admission import Admission
+from weighbridge.gateway.admission.keys import Keys, KeySpec
+from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Rules, limit
+from weighbridge.gateway.app import Setup
+from weighbridge.gateway.endpoints import endpoints
+from weighbridge.records.capture import Capture
+from weighbridge.routing.health import Health
+
+Redacting = Callable[[Sequence[str]], Callable[[bytes], bytes]]
+"""From the kinds of what is taken out to a function that does so; wired by the command."""
+
+_RATES: Final[tuple[Kind, ...]] = ("requests", "tokens")
+
+
+def setup(config: Config, health: Health, *, home: Path | None, workers: int, redacting: Redacting) -> Setup:
+    """Everything a worker serves by. `home` None: limits and budgets of this process alone.
+
+    Raises ConfigError and UsageError.
+    """
+    served = endpoints(config, health)
+    if not served:
+        raise config.error(("endpoints",), "there is no endpoint to serve", "Add one under `endpoints:`.")
+    specs = tuple(_spec(config, name, section) for name, section in config.keys.items())
+    rules = {
+        name: _rules(config, ("endpoints", name), section.limits, section.budget)
+        for name, section in config.endpoints.items()
+    }
+    captures = {
+        name: Capture(section.capture.share, redacting(section.capture.redact))
+        for name, section in config.endpoints.items()
+        if section.capture is not None
+    }
+    return Setup(
+        endpoints=served,
+        keys=Keys(specs, home=home),
+        admission=Admission(rules, home=home, workers=workers),
+        captures=captures,
+    )
+
+
+def _spec(config: Config, name: str, section: KeySection) -> KeySpec:
+    rules = _rules(config, ("keys", name), section.limits, section.budget)
+    return KeySpec(
+        name=name,
+        hash=section.hash.removeprefix("sha256:"),
+        endpoints=section.endpoints or None,
+        expires=_expiry(config, name, section),
+        budgets=rules.budgets,
+        limits=rules.limits,
+    )
+
+
+def _expiry(config: Config, name: str, section: KeySection) -> float | None:
+    if section.expires is None:
+        return None
+    try:
+        return datetime.fromisoformat(section.expires).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        what = f"keys.{name}.expires is no date: {section.expires[:40]!r}"
+        raise config.error(("keys", name, "expires"), what, "Write it as 2027-01-31.") from None
+
+
+def _rules(config: Config, path: tuple[str, ...], limits: LimitsSection, budget: BudgetSection) -> Rules:
+    found: list[Limit] = []
+    for kind in _RATES:
+        text = getattr(limits, kind)
+        if text is None:
+            continue
+        try:
+            found.append(limit(kind, text))
+        except ValueError as error:
+            where = (*path, "limits", kind)
+            raise config.error(where, f"{'.'.join(where)} must be {error}, not {text[:40]!r}") from None
+    if limits.concurrent is not None:
+        found.append(Limit("concurrent", limits.concurrent))
+    budgets = [
+        Budget(usd, period)
+        for period, usd in (("day", budget.day), ("month", budget.month))
+        if usd is not None  # type: ignore[arg-type]  # the literal is lost in the tuple
+    ]
+    return Rules(tuple(found), tuple(budgets))

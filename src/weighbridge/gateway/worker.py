@@ -1,0 +1,173 @@
+"""One serving process: it listens, keeps house off the request's path, follows the configuration, and drains."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from time import time
+
+import msgspec
+
+from weighbridge.config.load import Config, load
+from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.gateway.app import Gateway, Setup
+from weighbridge.gateway.metrics import Metrics
+from weighbridge.gateway.setup import Redacting, setup
+from weighbridge.records.recorder import Recorder
+from weighbridge.routing.health import Health
+from weighbridge.transport.client import Client, Limits
+from weighbridge.transport.server import Server, ServerLimits, serve
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+_LOOPBACK = ("127.", "localhost", "::1", "[::1]")
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a worker is run. `worker` names it among `workers`; `listen` None: as the configuration says."""
+
+    config: Path
+    home: Path
+    worker: int = 0
+    workers: int = 1
+    listen: str | None = None
+
+
+class Worker:
+    """`serve` runs until SIGTERM or SIGINT. `redacting` makes the redaction of captured bodies."""
+
+    def __init__(self, options: Options, redacting: Redacting) -> None:
+        self._options = options
+        self._redacting = redacting
+        self._config = load(options.config)
+        self._health = Health()
+        self._stop = asyncio.Event()
+        self._seen = self._stamp()
+        self._old: list[tuple[float, Setup]] = []
+
+    async def serve(self, started: Callable[[Server], None]) -> None:
+        """Raises WeighbridgeError where it cannot begin; `started` is called once it listens."""
+        options, section = self._options, self._config.gateway
+        gateway: Gateway | None = None
+        recorder = Recorder(options.home, f"w{options.worker}")
+        share = options.home / "metrics" if options.workers > 1 else None
+        metrics = Metrics(share, str(options.worker))
+        limits = Limits(body_bytes=256 * 2**20)
+        async with Client(limits=limits) as client:
+            gateway = Gateway(
+                self._setup(self._config), client=client, health=self._health, recorder=recorder, metrics=metrics
+            )
+            server = await self._listening(gateway)
+            self._signals(gateway)
+            started(server)
+            gc.freeze()  # what lives as long as the process is not looked at again
+            ticking = asyncio.ensure_future(self._ticks(gateway, metrics))
+            try:
+                await self._stop.wait()
+                gateway.draining = True
+                await server.close(drain=section.drain)
+            finally:
+                ticking.cancel()
+                await recorder.close()
+                metrics.leave()
+                for one in (*(setup for _, setup in self._old), gateway.setup):
+                    one.admission.close()
+
+    def _setup(self, config: Config) -> Setup:
+        made = setup(
+            config,
+            self._health,
+            home=self._options.home,
+            workers=self._options.workers,
+            redacting=self._redacting,
+        )
+        listen = self._options.listen or config.gateway.listen
+        local = listen.startswith(("unix:", *_LOOPBACK))
+        if not config.keys and not made.keys.any and not local and not config.gateway.open:
+            what = f"listening at {listen} without keys would let anybody spend on your accounts"
+            raise UsageError(what, mend="Make a key with `weighbridge keys create NAME`, or set gateway.open: true")
+        return made
+
+    async def _listening(self, gateway: Gateway) -> Server:
+        section, options = self._config.gateway, self._options
+        listen = options.listen or section.listen
+        limits = ServerLimits(body_bytes=section.body_megabytes * 2**20)
+        context = None
+        if section.tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            try:
+                context.load_cert_chain(self._config.file(section.tls.certificate), self._config.file(section.tls.key))
+            except (OSError, ssl.SSLError) as error:
+                raise UsageError(f"the TLS certificate or key cannot be used: {error}", where="gateway.tls") from None
+        if listen.startswith("unix:"):
+            unix = Path(listen.removeprefix("unix:"))
+            return await serve(gateway.handle, unix=unix, ssl_context=context, limits=limits)
+        host, port = address(listen)
+        return await serve(
+            gateway.handle, host=host, port=port, ssl_context=context, limits=limits, reuse_port=options.workers > 1
+        )
+
+    # --- keeping house
+
+    def _signals(self, gateway: Gateway) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload, gateway)
+
+    async def _ticks(self, gateway: Gateway, metrics: Metrics) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            try:
+                self._tick(gateway, metrics)
+            except Exception:
+                log.exception("housekeeping failed; serving goes on")
+
+    def _tick(self, gateway: Gateway, metrics: Metrics) -> None:
+        now = time()
+        gateway.setup.admission.tick(now)
+        gateway.setup.keys.refresh()
+        metrics.leave()
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            self.reload(gateway)
+        while self._old and self._old[0][0] < now:
+            self._old.pop(0)[1].admission.close()
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            found = self._options.config.stat()
+        except OSError:
+            return (0, 0)
+        return found.st_mtime_ns, found.st_size
+
+    def reload(self, gateway: Gateway) -> None:
+        """Reads the configuration anew. A bad one changes nothing, and the log says why."""
+        try:
+            config = load(self._options.config)
+            made = self._setup(config)
+        except WeighbridgeError as error:
+            for line in error.lines():
+                log.error("the configuration is not taken over: %s", line)  # noqa: TRY400 - a line, no traceback
+            return
+        self._config = config
+        old, gateway.setup = gateway.setup, made
+        self._old.append((time() + config.gateway.drain + 600.0, old))
+        log.warning("the configuration was read anew")
+
+
+def address(listen: str) -> tuple[str, int]:
+    """Host and port of `host:port`. Raises UsageError."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise UsageError(
+            f"{listen!r} is no address to listen at", mend="Write it as 127.0.0.1:8900 or unix:/run/wb.sock"
+        )
+    return host.strip("[]"), int(port)
