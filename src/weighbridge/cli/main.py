@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "eval": ("weighbridge.cli.eval:eval_", "Replay samples against candidates, score them, say which to use."),
     "compare": ("weighbridge.cli.compare:compare", "Compare two runs or candidates: what broke, what was fixed."),
     "leaderboard": ("weighbridge.cli.leaderboard:leaderboard", "Show a run's figures, and which candidate to use."),
+    "serve": ("weighbridge.cli.serve:serve", "Serve the endpoints behind one OpenAI-compatible API."),
     "simulate": ("weighbridge.cli.simulate:simulate", "Serve a provider with known latencies and faults."),
     "schema": ("weighbridge.cli.schema:schema", "Print the JSON Schema of weighbridge.yaml, for editors."),
 }

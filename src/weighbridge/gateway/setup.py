@@ -11,7 +11,7 @@ from weighbridge.config.load import Config
 from weighbridge.config.serving import BudgetSection, KeySection, LimitsSection
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.keys import Keys, KeySpec
-from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Rules, limit
+from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Period, Rules, limit
 from weighbridge.gateway.app import Setup
 from weighbridge.gateway.endpoints import endpoints
 from weighbridge.records.capture import Capture
@@ -23,8 +23,11 @@ Redacting = Callable[[Sequence[str]], Callable[[bytes], bytes]]
 _RATES: Final[tuple[Kind, ...]] = ("requests", "tokens")
 
 
-def setup(config: Config, health: Health, *, home: Path | None, workers: int, redacting: Redacting) -> Setup:
-    """Everything a worker serves by. `home` None: limits and budgets of this process alone.
+def setup(
+    config: Config, health: Health, *, home: Path | None, workers: int, redacting: Redacting, local: bool
+) -> Setup:
+    """Everything a worker serves by. `home` None: limits and budgets of this process alone. `local`: where there is no
+    key at all, everybody is let in.
 
     Raises ConfigError and UsageError.
     """
@@ -43,7 +46,7 @@ def setup(config: Config, health: Health, *, home: Path | None, workers: int, re
     }
     return Setup(
         endpoints=served,
-        keys=Keys(specs, home=home),
+        keys=Keys(specs, home=home, open_=local),
         admission=Admission(rules, home=home, workers=workers),
         captures=captures,
     )
@@ -84,9 +87,5 @@ def _rules(config: Config, path: tuple[str, ...], limits: LimitsSection, budget:
             raise config.error(where, f"{'.'.join(where)} must be {error}, not {text[:40]!r}") from None
     if limits.concurrent is not None:
         found.append(Limit("concurrent", limits.concurrent))
-    budgets = [
-        Budget(usd, period)
-        for period, usd in (("day", budget.day), ("month", budget.month))
-        if usd is not None  # type: ignore[arg-type]  # the literal is lost in the tuple
-    ]
-    return Rules(tuple(found), tuple(budgets))
+    periods: tuple[tuple[Period, float | None], ...] = (("day", budget.day), ("month", budget.month))
+    return Rules(tuple(found), tuple(Budget(usd, period) for period, usd in periods if usd is not None))

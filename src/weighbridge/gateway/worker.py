@@ -80,19 +80,15 @@ class Worker:
                     one.admission.close()
 
     def _setup(self, config: Config) -> Setup:
-        made = setup(
-            config,
-            self._health,
-            home=self._options.home,
-            workers=self._options.workers,
-            redacting=self._redacting,
-        )
-        listen = self._options.listen or config.gateway.listen
-        local = listen.startswith(("unix:", *_LOOPBACK))
-        if not config.keys and not made.keys.any and not local and not config.gateway.open:
+        options = self._options
+        listen = options.listen or config.gateway.listen
+        local = config.gateway.open or listen.startswith(("unix:", *_LOOPBACK))
+        if not config.keys and not local and not (options.home / "keys.db").exists():
             what = f"listening at {listen} without keys would let anybody spend on your accounts"
             raise UsageError(what, mend="Make a key with `weighbridge keys create NAME`, or set gateway.open: true")
-        return made
+        return setup(
+            config, self._health, home=options.home, workers=options.workers, redacting=self._redacting, local=local
+        )
 
     async def _listening(self, gateway: Gateway) -> Server:
         section, options = self._config.gateway, self._options
