@@ -10,10 +10,11 @@ from typing import Any
 import duckdb
 
 from weighbridge.errors import UsageError
-from weighbridge.store import tables
+from weighbridge.store import exchanges, tables
 from weighbridge.store.finding import home_folder
-from weighbridge.store.rows import RESULT_COLUMNS, SCORE_COLUMNS, result_row, score_rows
+from weighbridge.store.rows import RESULT_COLUMNS, SCORE_COLUMNS, Key, score_rows
 from weighbridge.store.run import Run
+from weighbridge.store.sealing import result_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ class Lake:
         return Run.open(which, home=self.home)
 
     def query(self, sql: str, runs: Iterable[Run] | None = None) -> Rows:
-        """Runs SQL over the views `results` and `scores` of these runs (all unless given): sealed or still running.
+        """Runs SQL over the views `results` and `scores` of these runs (all unless given), and over `exchanges` and
+        `feedback` of every gateway: sealed or still being written.
 
         Raises UsageError for SQL that DuckDB refuses, and for a table or journal that is damaged.
         """
         with tables.connect() as database:
             _load(database, list(self.runs() if runs is None else runs))
+            exchanges.load_views(database, self.home, sql)
             try:
                 found = database.execute(sql)
                 named = tuple(column[0] for column in found.description or ())
@@ -85,11 +88,8 @@ def _load(database: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> None:
 
 
 def _load_live(database: duckdb.DuckDBPyConnection, run: Run) -> None:
-    samples, results, scored = run.samples(), run.results(), run.scored()
-    rows = (
-        result_row(run.id, result, samples.get(result.sample), scored.get(result.key)) for result in results.values()
-    )
-    tables.load_rows(database, "live_results", RESULT_COLUMNS, rows)
-    kept = (scored[key] for key in results if key in scored)
-    scores = (row for entry in kept for row in score_rows(run.id, entry))
+    samples, scored = run.samples(), run.scored()
+    keys: list[Key] = []
+    tables.load_rows(database, "live_results", RESULT_COLUMNS, result_rows(run, samples, scored, keys))
+    scores = (row for key in keys if key in scored for row in score_rows(run.id, scored[key]))
     tables.load_rows(database, "live_scores", SCORE_COLUMNS, scores)

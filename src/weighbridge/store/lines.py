@@ -21,10 +21,27 @@ class _Line(msgspec.Struct, frozen=True):
     result: Result | None = None
 
 
-def journalled(path: Path) -> dict[tuple[str, str, int], Result]:
-    """Every result in a journal, the last one where a key was written twice. Raises UsageError for a damaged line."""
+class _Named(msgspec.Struct, frozen=True):
+    candidate: str
+    sample: str
+    repeat: int
+
+
+class _LineNamed(msgspec.Struct, frozen=True):
+    """A line of which only the key is decoded."""
+
+    result: _Named | None = None
+
+
+def journalled(path: Path) -> Iterator[Result]:
+    """Every result in a journal, one at a time, for the answers of a big run need more memory than there may be; the
+    last one where a key was written twice. Raises UsageError for a damaged line."""
+    last: dict[tuple[str, str, int], int] = {}
+    named = (line.result for line in _decoded(path, msgspec.json.Decoder(_LineNamed)) if line.result is not None)
+    for place, key in enumerate(named):
+        last[key.candidate, key.sample, key.repeat] = place
     results = (line.result for line in _decoded(path, msgspec.json.Decoder(_Line)) if line.result is not None)
-    return {result.key: result for result in results}
+    return (result for place, result in enumerate(results) if last.get(result.key) == place)
 
 
 def scored(path: Path) -> dict[tuple[str, str, int], Scored]:

@@ -121,6 +121,10 @@ class Run:
 
     def results(self) -> dict[Key, Result]:
         """Every result so far, from the journal: of a killed run too."""
+        return {result.key: result for result in self.each_result()}
+
+    def each_result(self) -> Iterator[Result]:
+        """As `results`, one at a time."""
         return lines.journalled(self.journal)
 
     def scored(self) -> dict[Key, Scored]:

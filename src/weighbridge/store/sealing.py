@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from weighbridge.store.rows import RESULT_COLUMNS, SCORE_COLUMNS, Scored, result_row, score_rows
+from weighbridge.samples.sample import Sample
+from weighbridge.store.rows import RESULT_COLUMNS, SCORE_COLUMNS, Key, Scored, result_row, score_rows
 from weighbridge.store.run import Run
 from weighbridge.store.tables import write_parquet
 
@@ -17,11 +19,16 @@ def seal(run: Run, scored: Iterable[Scored] | None = None) -> None:
     """
     verdicts = run.scored() if scored is None else {entry.key: entry for entry in scored}
     samples = run.samples()
-    results = run.results()
-    rows = (
-        result_row(run.id, result, samples.get(result.sample), verdicts.get(result.key)) for result in results.values()
-    )
-    kept = (verdicts[key] for key in results if key in verdicts)
-    scores = (row for entry in kept for row in score_rows(run.id, entry))
+    keys: list[Key] = []
+    write_parquet(run.results_table, RESULT_COLUMNS, result_rows(run, samples, verdicts, keys))
+    scores = (row for key in keys if key in verdicts for row in score_rows(run.id, verdicts[key]))
     write_parquet(run.scores_table, SCORE_COLUMNS, scores)
-    write_parquet(run.results_table, RESULT_COLUMNS, rows)
+
+
+def result_rows(
+    run: Run, samples: Mapping[str, Sample], verdicts: Mapping[Key, Scored], keys: list[Key]
+) -> Iterator[dict[str, Any]]:
+    """A run's rows of `results`, one at a time; their keys are added to `keys`."""
+    for result in run.each_result():
+        keys.append(result.key)
+        yield result_row(run.id, result, samples.get(result.sample), verdicts.get(result.key))
