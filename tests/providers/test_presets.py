@@ -19,7 +19,8 @@ def test_every_vendor_and_server_named_has_a_preset() -> None:
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_a_preset_gives_a_url_that_can_be_called_and_a_key_variable(name: str) -> None:
     preset = PRESETS[name]
-    provider = Provider(name, preset.base_url, preset, key="k" * 20 if preset.key_variable else None)
+    base_url = preset.base_url or "https://named-by-the-user.example"  # one's own resource, one's own region
+    provider = Provider(name, base_url, preset, key="k" * 20 if preset.key_variable else None)
     route = Route.to("POST", provider.url("/chat/completions"), provider.request_headers())
     assert route.target.endswith("/chat/completions")
     assert preset.local or route.origin.secure or name == "litellm"

@@ -108,6 +108,11 @@ def _message(error: Any) -> str:
 
 
 def _codes(error: Any) -> list[str]:
+    """The error's own names for what it is, and those of what caused it (Azure's `innererror`, Google's ErrorInfo)."""
     if not isinstance(error, dict):
         return []
-    return [value for name in ("code", "type", "status") if isinstance(value := error.get(name), str) and value]
+    details = error.get("details")
+    within = [error.get("innererror"), *(details[:20] if isinstance(details, list) else ())]
+    found = [error.get(name) for name in ("code", "type", "status")]
+    found += [one.get(name) for one in within if isinstance(one, dict) for name in ("code", "reason")]
+    return [value for value in found if isinstance(value, str) and value]

@@ -69,6 +69,25 @@ PRESETS: Final[dict[str, Preset]] = {
         prices="google",
         refuses=("logit_bias", "user", "seed"),
     ),
+    "gemini-native": Preset(
+        base_url="https://generativelanguage.googleapis.com/v1beta",
+        key_variable="GEMINI_API_KEY",
+        key_header="x-goog-api-key",
+        key_prefix="",
+        prices="google",
+        dialect="gemini",
+    ),
+    # Such as https://RESOURCE.openai.azure.com, with /?api-version=… for another than the one we know to work.
+    "azure": Preset(
+        key_variable="AZURE_OPENAI_API_KEY",
+        key_header="api-key",
+        key_prefix="",
+        reasoning_models=_OPENAI_REASONING,
+        prices="azure",
+        dialect="azure",
+    ),
+    # https://bedrock-runtime.REGION.amazonaws.com. Without a bearer key, AWS_ACCESS_KEY_ID and its secret sign.
+    "bedrock": Preset(key_variable="AWS_BEARER_TOKEN_BEDROCK", key_optional=True, prices="aws", dialect="bedrock"),
     "anthropic": Preset(
         base_url="https://api.anthropic.com/v1",
         key_variable="ANTHROPIC_API_KEY",

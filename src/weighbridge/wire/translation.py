@@ -5,7 +5,10 @@ A null counts as absent everywhere, as the vendors treat it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import msgspec
 
 from weighbridge.errors import UsageError, WeighbridgeError
 from weighbridge.wire.reading import Unreadable
@@ -127,3 +130,14 @@ def deeper_than(value: Any, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+def plain(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body whose values may be undecoded yet, decoded. Raises Untranslatable for what is no JSON."""
+    try:
+        return {
+            name: msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+            for name, value in body.items()
+        }
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Untranslatable(f"the request is not JSON: {error}") from None

@@ -13,8 +13,10 @@ from weighbridge.wire.generate.contents import Conversation
 from weighbridge.wire.generate.schema import cleaned
 from weighbridge.wire.translation import asked
 
-_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576}
-_LEVELS = {"none": "minimal", "minimal": "minimal", "low": "low", "medium": "medium", "high": "high", "xhigh": "high"}
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576, "max": 24_576}
+_LEVELS = (
+    {"none": "minimal"} | {one: one for one in ("minimal", "low", "medium", "high")} | {"xhigh": "high", "max": "high"}
+)
 _BY_BUDGET = re.compile(r"gemini-(?:1|2)(?:\D|$)|gemini-(?:flash|pro)-")
 
 _ACCOUNTING = frozenset(
