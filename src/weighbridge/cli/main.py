@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "compare": ("weighbridge.cli.compare:compare", "Compare two runs or candidates: what broke, what was fixed."),
     "leaderboard": ("weighbridge.cli.leaderboard:leaderboard", "Show a run's figures, and which candidate to use."),
     "serve": ("weighbridge.cli.serve:serve", "Serve the endpoints behind one OpenAI-compatible API."),
+    "keys": ("weighbridge.cli.keys:app", "Make, list and revoke the gateway's virtual keys."),
     "simulate": ("weighbridge.cli.simulate:simulate", "Serve a provider with known latencies and faults."),
     "schema": ("weighbridge.cli.schema:schema", "Print the JSON Schema of weighbridge.yaml, for editors."),
 }

@@ -10,7 +10,7 @@ from typing import Final
 from weighbridge.gateway.admission import refusing
 from weighbridge.gateway.admission.board import Board, Busy
 from weighbridge.gateway.admission.budgets import Budgets
-from weighbridge.gateway.admission.keys import Grant
+from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.limits import Limits
 from weighbridge.gateway.admission.plan import Plan, Plans
 from weighbridge.gateway.admission.rules import NANO, Rules
@@ -20,6 +20,7 @@ from weighbridge.gateway.admission.ticket import FREE, Ticket
 BUDGET_SEATS: Final = 64
 """The same for every number of workers, so that money already spent is found again whatever that number becomes."""
 _LEAST_SEATS: Final = 16
+_MOST_PLANS: Final = 50_000
 
 
 class Admission:
@@ -102,6 +103,8 @@ class Admission:
             self._seat.leave()
 
     def _plan(self, grant: Grant, endpoint: str) -> Plan:
+        if len(self._plans) >= _MOST_PLANS:  # whoever can name an endpoint must not be able to fill the memory
+            self._plans.clear()
         plan = self._plans[grant.name, endpoint] = self._made.make(grant, endpoint)
         return plan
 

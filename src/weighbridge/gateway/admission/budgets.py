@@ -93,11 +93,11 @@ class Purse:
 
     def undo(self, amount: int) -> None:
         """Takes the last `take` back."""
-        self.settle(amount, 0, self.period)
+        self.settle(amount, 0, self._begins)
 
-    def settle(self, reserved: int, spent: int, period: int) -> None:
-        """What a request came to that had reserved an amount in a period. One of another period is over and done."""
-        if period != self.period:
+    def settle(self, reserved: int, spent: int, taken: float) -> None:
+        """What a request came to that had reserved an amount at a time. A period that is over stays as it was."""
+        if not self._begins <= taken < self._ends:
             return
         self.flying -= reserved
         if spent != reserved:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from weighbridge.gateway.admission.limits import Meter
 
@@ -12,31 +12,23 @@ NO_RETRY = b"x-should-retry: false\r\n"
 
 def duration(seconds: float) -> str:
     """`0s`, `20ms`, `1.5s`, `6m0s`, `23h59m0s`."""
-    if seconds <= 0:
-        return "0s"
     if seconds < 1:
-        return f"{max(round(seconds * 1000), 1)}ms"
-    minutes, rest = divmod(round(seconds, 1), 60)
-    text = f"{rest:.1f}".removesuffix(".0") + "s"
-    if not minutes:
-        return text
-    hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}h{minutes}m{text}" if hours else f"{minutes}m{text}"
+        return f"{max(round(seconds * 1000), 1)}ms" if seconds > 0 else "0s"
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    second = f"{rest // 10}.{rest % 10}s" if rest % 10 else f"{rest // 10}s"
+    if minutes < 60:
+        return f"{minutes}m{second}" if minutes else second
+    return f"{minutes // 60}h{minutes % 60}m{second}"
 
 
-def tightest(meters: Iterable[Meter]) -> Meter:
-    """The limit that will be reached first."""
-    return min(meters, key=lambda meter: meter.limit - meter.seen)
-
-
-def lines(meters: Iterable[Meter], now: float) -> bytes:
-    """Limit, remaining and reset of each meter, one meter a kind."""
-    found = []
-    for meter in meters:
-        kind, remaining = meter.kind, max(meter.limit - meter.seen, 0)
-        found.append(
-            f"x-ratelimit-limit-{kind}: {meter.limit}\r\n"
-            f"x-ratelimit-remaining-{kind}: {remaining}\r\n"
-            f"x-ratelimit-reset-{kind}: {duration(meter.reset(now))}\r\n"
-        )
-    return "".join(found).encode()
+def lines(meters: Sequence[Meter], now: float) -> bytes:
+    """Limit, remaining and reset of that meter, of one kind, which will be reached first."""
+    if not meters:
+        return b""
+    tight = meters[0] if len(meters) == 1 else min(meters, key=lambda meter: meter.limit - meter.seen)
+    kind, most, rest = tight.kind, tight.limit, tight.limit - tight.seen
+    return (
+        f"x-ratelimit-limit-{kind}: {most}\r\nx-ratelimit-remaining-{kind}: {max(rest, 0)}\r\n"
+        f"x-ratelimit-reset-{kind}: {duration(tight.reset(now))}\r\n"
+    ).encode()

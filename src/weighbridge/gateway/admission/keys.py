@@ -2,59 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import hmac
+import sqlite3
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
-from weighbridge.gateway.admission.rules import Budget, Limit, Rules
+from weighbridge.errors import UsageError
+from weighbridge.gateway.admission.denied import Denied
+from weighbridge.gateway.admission.grant import ANONYMOUS, Grant, KeySpec, digest_of
+from weighbridge.gateway.admission.keystore import FILE, Kept, connect, read
+
+__all__ = ["ANONYMOUS", "Grant", "KeySpec", "Keys"]
+
+_MEND: Final = "send `Authorization: Bearer wb-…` with a key from `weighbridge keys create`"
 
 
-class KeySpec(msgspec.Struct, frozen=True):
-    """One key as declared in the configuration or kept in the key file. `hash` is the SHA-256 of the key, in hex."""
+class Known(msgspec.Struct, frozen=True):
+    """One key in memory."""
 
-    name: str
-    hash: str
-    endpoints: tuple[str, ...] | None = None
-    expires: float | None = None
-    budgets: tuple[Budget, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    at: Mapping[str, Rules] = {}
-    tenant: str | None = None
-
-
-class Grant(msgspec.Struct, frozen=True):
-    """What a key gives: its name, its tenant (keeps caches apart), the endpoints in scope (None: all), its rules,
-    and its rules at single endpoints."""
-
-    name: str
-    tenant: str
-    endpoints: frozenset[str] | None = None
-    rules: Rules = Rules()
-    at: Mapping[str, Rules] = {}
-
-    def covers(self, endpoint: str) -> bool:
-        """Whether the key may ask for this endpoint."""
-        return self.endpoints is None or endpoint in self.endpoints
-
-
-ANONYMOUS = Grant("anonymous", "anonymous")
+    digest: bytes
+    spec: KeySpec
+    grant: Grant
+    revoked: bool = False
 
 
 class Keys:
     """Every key that works right now. `home` is the folder of `keys.db`; None: only the keys given.
 
     Without any key at all everybody is `anonymous`: the gateway allows that on loopback, or with `open_` elsewhere.
+    Keys that were there once are never forgotten because their file is: a file that is locked, broken or gone leaves
+    the keys as they were last read, and one that could never be read lets nobody in.
     """
 
-    def __init__(self, specs: tuple[KeySpec, ...] = (), *, home: Path | None = None, open_: bool = True) -> None:
-        self._specs = specs
-        self._home = home
+    def __init__(self, specs: Iterable[KeySpec] = (), *, home: Path | None = None, open_: bool = True) -> None:
+        self._declared = _declared(specs)
+        self._path = home / FILE if home is not None else None
         self._open = open_
+        self._db: sqlite3.Connection | None = None
+        self._seen: tuple[int, int, int] | None = None
+        self._ever_read = False
+        self._unread = False
+        self._table: Mapping[bytes, Known] = self._declared
+        self.refresh()
 
     def authenticate(self, authorization: str | None, now: float) -> Grant:
         """The grant of `Bearer wb-…` (or the bare key, as in `x-api-key`). Raises Denied with 401."""
-        raise NotImplementedError
+        table = self._table
+        if not table:
+            return self._without_keys()
+        if not authorization:
+            raise _unauthorized(f"No key: {_MEND}")
+        key = authorization[7:].strip() if authorization[:7].lower() == "bearer " else authorization
+        digest = digest_of(key)
+        known = table.get(digest)
+        if known is None or not hmac.compare_digest(known.digest, digest):
+            raise self._unknown()
+        expires = known.spec.expires
+        if known.revoked or (expires is not None and now >= expires):
+            raise _unauthorized(f"Key {known.spec.name!r} {'was revoked' if known.revoked else 'has expired'}: {_MEND}")
+        return known.grant
 
     def refresh(self) -> None:
         """Re-reads the key file if it changed. Call each second, off the request's path; never raises."""
+        if self._path is None:
+            return
+        try:
+            self._read(self._path)
+        except FileNotFoundError:
+            self.close()
+        except (sqlite3.Error, OSError, msgspec.DecodeError, ValueError):
+            self._unread = not self._ever_read
+            self.close()
+
+    def close(self) -> None:
+        """Lets go of the key file; the keys read from it go on working."""
+        self._seen = None
+        if self._db is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+
+    def _read(self, path: Path) -> None:
+        status = path.stat()
+        if self._db is None or self._seen is None or self._seen[:2] != (status.st_dev, status.st_ino):
+            self.close()
+            self._db = connect(path, wait=0)
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        now = (status.st_dev, status.st_ino, version)
+        if now != self._seen:
+            self._take(read(self._db))
+            self._seen, self._unread, self._ever_read = now, False, True
+
+    def _take(self, rows: list[Kept]) -> None:
+        """The new table in one step. A key that did not change keeps its grant, and what was made for that."""
+        table = dict(self._declared)
+        for row in rows:
+            digest, revoked = bytes.fromhex(row.spec.hash), row.revoked is not None
+            old = self._table.get(digest)
+            same = old is not None and old.spec == row.spec
+            grant = old.grant if old is not None and same else Grant.of(row.spec)
+            table.setdefault(digest, Known(digest, row.spec, grant, revoked))
+        if table or not self._table:
+            self._table = table
+
+    def _unknown(self) -> Denied:
+        if self._unread:  # it may well be a good one
+            message = "The keys cannot be read at the moment"
+            return Denied(503, message, "keys_unavailable", type="server_error", retry_after=1.0)
+        return _unauthorized(f"Unknown key: {_MEND}")
+
+    def _without_keys(self) -> Grant:
+        if self._unread:
+            raise self._unknown()
+        if self._open:
+            return ANONYMOUS
+        raise _unauthorized("No key was ever made here: make one with `weighbridge keys create`")
+
+
+def _declared(specs: Iterable[KeySpec]) -> dict[bytes, Known]:
+    found: dict[bytes, Known] = {}
+    names: set[str] = set()
+    for spec in specs:
+        try:
+            digest = bytes.fromhex(spec.hash)
+        except ValueError:
+            digest = b""
+        if len(digest) != 32:
+            raise UsageError(f"key {spec.name!r}: its hash is not 64 hexadecimal digits", mend="Give its SHA-256")
+        if digest in found or spec.name in names:
+            raise UsageError(f"key {spec.name!r} is declared twice", mend="Remove one of them")
+        names.add(spec.name)
+        found[digest] = Known(digest, spec, Grant.of(spec))
+    return found
+
+
+def _unauthorized(message: str) -> Denied:
+    return Denied(401, message, "invalid_api_key", type="invalid_request_error")

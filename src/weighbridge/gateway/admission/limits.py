@@ -59,6 +59,7 @@ class Window:
         "_floor",
         "_gone",
         "_ids",
+        "_last_back",
         "_read",
         "_rings",
         "_row",
@@ -88,6 +89,8 @@ class Window:
         self._counts = self._rings[begins + RING : begins + 2 * RING]
         self._at = self._slice = self._gone = 0
         self._floor = self._due = self._read = -_EVER
+        # How old a slice may be that something is given back to: others may be ahead by as much as they read last.
+        self._last_back = SLICES - 1 - int(2 * REFRESH_S // self._width)
 
     def take(self, amount: int, now: float) -> bool:
         """Counts the amount if there is room for it."""
@@ -125,8 +128,7 @@ class Window:
         else:
             slice_ = int(taken // self._width)
             at = slice_ % RING
-            late = SLICES - 1 - int(2 * REFRESH_S // self._width)  # others may be ahead by what they read last
-            if self._ids[at] != slice_ or slice_ < self._slice - late:
+            if self._ids[at] != slice_ or slice_ < self._slice - self._last_back:
                 return
             self._totals[self._seat] += difference
             self._counts[at] += difference

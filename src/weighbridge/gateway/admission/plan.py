@@ -9,7 +9,7 @@ from weighbridge.gateway.admission import headers
 from weighbridge.gateway.admission.board import Busy
 from weighbridge.gateway.admission.budgets import Budgets, Purse
 from weighbridge.gateway.admission.denied import Denied
-from weighbridge.gateway.admission.keys import Grant
+from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.limits import Gate, Limits, Meter, Window
 from weighbridge.gateway.admission.rules import Budget, Limit, Rules
 
@@ -38,8 +38,7 @@ class Plan:
 
     def headers(self, now: float) -> bytes:
         """The `x-ratelimit-*` lines: of each kind the limit that will be reached first."""
-        kinds = (self.requests, self.tokens)
-        return headers.lines([headers.tightest(meters) for meters in kinds if meters], now)
+        return headers.lines(self.requests, now) + headers.lines(self.tokens, now)
 
 
 def _share(meter: Meter | Purse) -> int:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Ticket:
     """One request that was let in. Settle it in a `finally`, whatever happened to the request; `with` does so too."""
 
-    __slots__ = ("_admission", "_nano", "_now", "_periods", "_plan", "_tokens")
+    __slots__ = ("_admission", "_nano", "_now", "_plan", "_tokens")
 
     def __init__(self, admission: Admission, plan: Plan, tokens: int, nano: int, now: float) -> None:
         self._admission: Admission | None = admission
@@ -23,7 +23,6 @@ class Ticket:
         self._tokens = tokens
         self._nano = nano
         self._now = now
-        self._periods = [purse.period for purse in plan.purses]
 
     @property
     def headers(self) -> bytes:
@@ -45,8 +44,8 @@ class Ticket:
         if plan.purses:
             reserved = self._nano
             spent = reserved if usd is None else round(max(usd, 0.0) * NANO)
-            for purse, period in zip(plan.purses, self._periods, strict=True):
-                purse.settle(reserved, spent, period)
+            for purse in plan.purses:
+                purse.settle(reserved, spent, self._now)
 
     def __enter__(self) -> Self:
         return self
