@@ -61,7 +61,7 @@ def outcomes(folder: Path) -> dict[tuple[str, str, int], tuple[str, float | None
 
 def test_a_run_killed_fifty_times_ends_like_one_that_was_not(simulator: process.Running, tmp_path: Path) -> None:
     """Fifty SIGKILLs at random moments of one run: the same set of results, the same cost, and each request paid for
-    once as the provider counts it."""
+    once as the provider counts it (lm-evaluation-harness#2533, #2548)."""
     dice = random.Random(20261124)
     killed = tmp_path / "killed"
     command = prepared(killed, simulator.url)

@@ -26,6 +26,7 @@ def test_poisson_arrivals_are_the_same_for_the_same_seed() -> None:
 
 
 def test_a_trace_keeps_its_gaps_scales_and_begins_again() -> None:
+    """aiperf#1009: recorded arrivals of production are replayed as they came, or faster."""
     offsets = list(islice(Trace([10.0, 11.0, 14.0], speed=2.0).offsets(), 5))
     assert offsets == [0.0, 0.5, 2.0, 3.0, 3.5]
 
