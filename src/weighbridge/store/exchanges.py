@@ -17,7 +17,6 @@ import glob
 import logging
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,36 +211,29 @@ def _load(
 
 
 def captured(
-    home: Path,
-    *,
-    endpoint: str | None = None,
-    since: float | None = None,
-    outcome: str | None = None,
-    drawn: bool = False,
+    home: Path, *, endpoint: str | None = None, since: float | None = None, outcome: str | None = None
 ) -> Iterator[tuple[Exchange, tuple[Feedback, ...]]]:
-    """Exchanges that have their request's body, with what was said of them: as they arrived, or if `drawn` in an order
-    that depends on nothing but their ids. `since` is Unix seconds.
+    """Exchanges that have their request's body, with what was said of them; `since` is Unix seconds. In the order of
+    the files: sorting would hold every body in memory.
 
     Raises UsageError for a damaged table.
     """
     asked = {"endpoint = ?": endpoint, "arrived >= ?": since, "outcome = ?": outcome}
     given = {condition: value for condition, value in asked.items() if value is not None}
     where = " AND ".join(["request IS NOT NULL", *given])
-    order = "md5(id)" if drawn else "arrived, id"
-    with tempfile.TemporaryDirectory(prefix="weighbridge-") as spill, tables.connect() as database:
-        # Sorting bodies may take more than memory holds, and DuckDB would else spill into the working directory.
-        database.execute("SET temp_directory = " + tables.literal(Path(spill)))
+    with tables.connect() as database:
         load_views(database, home)
-        said = _feedback(database)
         try:
-            found = database.execute(f"SELECT * FROM exchanges WHERE {where} ORDER BY {order}", [*given.values()])  # noqa: S608  (our own words)
+            said = _feedback(database)
+            found = database.execute(f"SELECT * FROM exchanges WHERE {where}", [*given.values()])  # noqa: S608  (our own words)
             while rows := found.fetchmany(_AT_ONCE):
                 for row in rows:
                     exchange = exchange_of(dict(zip(EXCHANGE_COLUMNS, row, strict=True)))
                     yield exchange, tuple(said.get(exchange.id, ()))
         except duckdb.Error as error:
-            where_ = str(segments.folder(home))
-            raise UsageError(f"a table cannot be read: {tables.first_line(error)}", where=where_, mend=_MEND) from error
+            raise UsageError(
+                f"a table cannot be read: {tables.first_line(error)}", where=str(segments.folder(home)), mend=_MEND
+            ) from error
 
 
 def _feedback(database: duckdb.DuckDBPyConnection) -> dict[str, list[Feedback]]:
