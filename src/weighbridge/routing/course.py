@@ -153,14 +153,14 @@ class Course:
             return self._first_of_the_rest(now, rng)
         reason = routes.reason
         if lane is not tiers[0][0] and routes.pick is in_order:
-            reason = f"{reason}: {tiers[0][0].name} cools down"
+            reason = f"{reason}: {tiers[0][0].name} cooling down"
         return self._go(lane, now, reason, "fresh")
 
     def _first_of_the_rest(self, now: float, rng: float) -> Try | Stop:
         lane = self._pick(self._tiers[1:], now, rng)
         if lane is not None:
             names = ", ".join(lane.name for lane in self._tiers[0])
-            return self._go(lane, now, f"{self._routes.reason}: {names} cool down", "fresh")
+            return self._go(lane, now, f"{self._routes.reason}: {names} cooling down", "fresh")
         pool = tuple(lane for tier in self._tiers for lane in tier)
         return self._wait(self._cooling(now), pool, now, rng)
 
