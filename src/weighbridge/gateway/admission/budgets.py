@@ -139,9 +139,10 @@ class Purse:
         spent, self._mark = self.used - self._mark, self.used
         self._idle = self._idle + 1 if spent <= 0 else 0
         rest = self.granted - self.used
-        if rest > 0 and (self._idle >= _IDLE_TICKS or self._lacking(now)):
+        lacking = self._lacking(now)
+        if rest > 0 and (lacking or self._idle >= _IDLE_TICKS):
             self.give_back()
-        elif spent > 0 and rest < 2 * spent:
+        elif not lacking and spent > 0 and rest < 2 * spent:
             self._lease(2 * spent, now, ahead=True)
 
     def give_back(self) -> None:
