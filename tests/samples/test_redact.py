@@ -211,11 +211,12 @@ def test_images_pass_untouched() -> None:
 
 
 def test_a_text_of_ten_megabytes_is_cleaned() -> None:
-    text = "The quick brown fox of a@b.example rang +49 151 23456789 twice. " * 160_000
+    plain = "The quick brown fox jumps over the lazy dog, 12 times and more. " * 99
+    text = (plain + "The fox of a@b.example rang +49 151 23456789 twice, and wrote. ") * 1600
     redactor = Redactor()
     found = redactor.text(text)
-    assert found.count("<email:1>") == found.count("<phone:1>") == 160_000
-    assert redactor.count == 320_000
+    assert found == text.replace("a@b.example", "<email:1>").replace("+49 151 23456789", "<phone:1>")
+    assert redactor.count == 3200
 
 
 @pytest.mark.parametrize(

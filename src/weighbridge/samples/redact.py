@@ -34,6 +34,8 @@ _KEY = re.compile(
     r")"
     r"|(?<=[Bb]earer )(?=[A-Za-z._~+/\-]{0,40}\d)[A-Za-z0-9._~+/\-]{16,2000}"
 )
+_KEY_HINT = r"[spr]k[-_]|xai-|hf_|gh[pousr]_|github_pat_|glpat-|xox|A[KS]IA|AIza|eyJ|PRIVATE KEY|earer "
+_DIGITS_HINT = r"[+(\d][\d ().+/\-]{6}"
 _EMAIL = r"[\w.+%-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])"
 _CARD = (
     r"(?:"
@@ -55,15 +57,17 @@ _PHONE = (
 
 
 class _Rule(NamedTuple):
-    """`opens` finds one where it may begin; `next` one that begins where the last one ended."""
+    """`opens` finds one where it may begin; `next` one that begins where the last one ended. `hint` is quick to search
+    for, and in every text that holds one."""
 
     opens: re.Pattern[str]
     next: re.Pattern[str]
-    holds: Callable[[str], bool]
+    hint: re.Pattern[str]
+    holds: Callable[[str], bool] = lambda _: True
 
     @classmethod
-    def of(cls, pattern: str, before: str, holds: Callable[[str], bool]) -> _Rule:
-        return cls(re.compile(f"(?:{_ESCAPED}|{before}){pattern}"), re.compile(pattern), holds)
+    def of(cls, pattern: str, before: str, hint: str, holds: Callable[[str], bool] = lambda _: True) -> _Rule:
+        return cls(re.compile(f"(?:{_ESCAPED}|{before}){pattern}"), re.compile(pattern), re.compile(hint), holds)
 
 
 def _is_card(text: str) -> bool:
@@ -83,10 +87,10 @@ def _is_phone(text: str) -> bool:
 
 
 _RULES: Final[dict[Kind, _Rule]] = {
-    "key": _Rule(_KEY, _KEY, lambda _: True),
-    "email": _Rule.of(_EMAIL, r"(?<![\w.+%-])(?!(?<=\\)(?:[nrtbf]|u[0-9A-Fa-f]{4}))", lambda _: True),
-    "card": _Rule.of(_CARD, r"(?<![\w.,+-])", _is_card),
-    "phone": _Rule.of(_PHONE, r"(?<![\w.,/+-])", _is_phone),
+    "key": _Rule(_KEY, _KEY, re.compile(_KEY_HINT)),
+    "email": _Rule.of(_EMAIL, r"(?<![\w.+%-])(?!(?<=\\)(?:[nrtbf]|u[0-9A-Fa-f]{4}))", "@"),
+    "card": _Rule.of(_CARD, r"(?<![\w.,+-])", _DIGITS_HINT, _is_card),
+    "phone": _Rule.of(_PHONE, r"(?<![\w.,/+-])", _DIGITS_HINT, _is_phone),
 }
 _CARD_DIGITS = range(10**12, 10**19)
 
@@ -105,7 +109,7 @@ class Redactor:
         while True:
             before = text
             for kind in self._kinds:
-                if kind == "key" or any(char in text for char in ("@" if kind == "email" else "0123456789")):
+                if _RULES[kind].hint.search(text) is not None:
                     text = self._without(kind, text)
             if text == before:
                 return text
