@@ -22,12 +22,14 @@ class ToolCalls:
     """Fragments belong to the call of their `index`; without one, to the call of their id; without either, to the last.
 
     A fragment that names a function under an index that is complete already opens a new call: some servers number all
-    parallel calls 0. A new id on a nameless fragment of the same index does not.
+    parallel calls 0. A new id on a nameless fragment of the same index does not. `last` is the number, counted from 0,
+    of the call that the last fragment went to.
     """
 
     def __init__(self) -> None:
         self._calls: list[dict[str, Any]] = []
         self._by_index: dict[int, dict[str, Any]] = {}
+        self.last = -1
 
     def add(self, fragments: Sequence[ToolCallView]) -> bool:
         """Takes fragments in; True where they bear a token (a name or arguments)."""
@@ -38,6 +40,7 @@ class ToolCalls:
                 function = FunctionView(fragment.custom.get("name"), fragment.custom.get("input"))
             function = function or FunctionView()
             call = self._place(fragment, function)
+            self.last = call["number"]
             call["id"] = call["id"] or fragment.id or ""
             call["type"] = fragment.type or call["type"]
             call["name"] = call["name"] or function.name or ""
@@ -55,7 +58,7 @@ class ToolCalls:
         known = self._by_index.get(index) if index is not None else self._without_index(fragment, function)
         if known is not None and not self._starts_another(known, fragment, function):
             return known
-        call: dict[str, Any] = {"id": "", "type": "function", "name": "", "arguments": []}
+        call: dict[str, Any] = {"number": len(self._calls), "id": "", "type": "function", "name": "", "arguments": []}
         self._calls.append(call)
         if index is not None:
             self._by_index[index] = call
