@@ -1,7 +1,9 @@
 """Which bodies are kept: the agreed share, the same everywhere, redacted and bounded."""
 
 import random
+import re
 
+import msgspec
 import pytest
 
 from weighbridge.records.capture import Bodies, Capture
@@ -46,11 +48,32 @@ def test_a_large_body_is_marked_and_neither_is_kept(request_: bytes, reply: byte
     assert capture.bodies(request_[:10], reply[:10]).mark is None
 
 
+def test_request_and_reply_are_redacted_as_one_so_that_placeholders_agree() -> None:
+    def numbering(body: bytes) -> bytes:
+        names: dict[bytes, bytes] = {}
+        return re.sub(rb"\w+@\w+", lambda found: names.setdefault(found[0], b"<%d>" % len(names)), body)
+
+    capture = Capture(1.0, numbering)
+    found = capture.bodies(b'{"a": "x@y for u@v"}', b'"u@v"')
+    assert (found.request, found.reply) == ('{"a": "<0> for <1>"}', '"<1>"')
+
+
+def strict(body: bytes) -> bytes:
+    """A redactor that takes nothing but JSON."""
+    return msgspec.json.encode(msgspec.json.decode(body))
+
+
+@pytest.mark.parametrize("reply", [b"<html>", b"1],[2", b"", b"1,2"])
+def test_a_reply_that_is_no_json_is_not_kept(reply: bytes) -> None:
+    assert Capture(1.0, strict).bodies(b'{"a": 1}', reply) == Bodies('{"a":1}')
+
+
 def test_what_cannot_be_redacted_is_not_kept() -> None:
     def broken(body: bytes) -> bytes:
         raise RecursionError
 
     assert Capture(1.0, broken).bodies(b"secret", b"secret") == Bodies()
+    assert Capture(1.0, strict).bodies(b"secret", b"{}") == Bodies()
 
 
 def test_bytes_that_are_no_text_are_kept_readable() -> None:

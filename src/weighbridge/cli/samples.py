@@ -239,6 +239,53 @@ def redact(file: Path, /, *, out: Out, kinds: str = "key,email,card,phone", json
 
 
 @app.command
+def capture(
+    *,
+    out: Out,
+    endpoint: str | None = None,
+    since: str | None = None,
+    outcome: Literal["ok", "failed", "cancelled", "refused", "cut"] | None = None,
+    take: int | None = None,
+    seed: int = 0,
+    json: bool = False,
+) -> int:
+    """Turn what the gateway recorded into samples, with the times they arrived at.
+
+    Parameters
+    ----------
+    out
+        The sample file to write.
+    endpoint
+        Only requests to this endpoint.
+    since
+        Only requests since: 90m, 24h or 7d ago, or a date.
+    outcome
+        Only requests that ended so.
+    take
+        How many to draw of the distinct requests, the same ones every time.
+    seed
+        Another seed draws others.
+    json
+        Print one JSON object on stdout.
+    """
+    import time  # noqa: PLC0415
+
+    from weighbridge.samples import capture as capturing  # noqa: PLC0415
+    from weighbridge.samples.sampleset import save  # noqa: PLC0415
+    from weighbridge.store.exchanges import captured  # noqa: PLC0415
+    from weighbridge.store.finding import home_folder  # noqa: PLC0415
+
+    home = home_folder()
+    after = None if since is None else capturing.since_of(since, time.time())
+    exchanges = captured(home, endpoint=endpoint, since=after, outcome=outcome)
+    found = capturing.capture(exchanges, take=capturing.checked_take(take), seed=seed)
+    capturing.check_found(found, home)
+    save(found.samples, out)
+    _report(json, {"file": str(out), **found.counts()}, found.lines(out))
+    return 0
+
+
+@app.command
 def schema() -> int:
     """Print the JSON Schema of one line of a sample file."""
     import msgspec  # noqa: PLC0415

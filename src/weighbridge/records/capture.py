@@ -7,6 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
+import msgspec
+
 Redact = Callable[[bytes], bytes]
 
 MOST_BYTES: Final = 2**20
@@ -23,7 +25,7 @@ class Bodies(NamedTuple):
 class Capture:
     """`share` from 0 to 1 of the exchanges; which ones depends on their ids alone, so that every worker, and a shadow
     asked about its original's id, decides alike. `rng` gives the salt: a share drawn elsewhere from the same ids is
-    then another one. `redact` gets a body as JSON and gives it back without personal data.
+    then another one. `redact` gets JSON and gives it back without personal data.
     """
 
     def __init__(
@@ -46,12 +48,28 @@ class Capture:
         """What to record of an exchange that is wanted. Never raises: a body that cannot be redacted is not kept."""
         if len(request) > self._most_bytes or (reply is not None and len(reply) > self._most_bytes):
             return Bodies(mark="cut")
-        try:
-            asked = self._redact(request)
-            answered = None if reply is None else self._redact(reply)
-        except Exception:  # noqa: BLE001 -- rather no sample than one with personal data, or a failed request
+        both = None if reply is None else self._together(request, reply)
+        if both is not None:
+            return both
+        asked = self._redacted(request)
+        if asked is None:
             return Bodies()
-        return Bodies(_text(asked), None if answered is None else _text(answered))
+        return Bodies(asked, None if reply is None else self._redacted(reply))
+
+    def _together(self, request: bytes, reply: bytes) -> Bodies | None:
+        """Redacted as one document, so that what was the same in both gets the same placeholder."""
+        redacted = self._redacted(b"[" + request + b"," + reply + b"]")
+        try:
+            asked, answered = () if redacted is None else msgspec.json.decode(redacted, type=tuple[msgspec.Raw, ...])
+        except ValueError:  # one of them is no JSON, or not one value
+            return None
+        return Bodies(_text(bytes(asked)), _text(bytes(answered)))
+
+    def _redacted(self, body: bytes) -> str | None:
+        try:
+            return _text(self._redact(body))
+        except Exception:  # noqa: BLE001 -- rather no sample than one with personal data, or a failed request
+            return None
 
 
 def _text(body: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import msgspec
 from weighbridge.errors import UsageError
 from weighbridge.records.exchange import Exchange, Feedback
 from weighbridge.samples.importers.record import seconds, sent, text_of_reply
+from weighbridge.samples.redact import KINDS, Kind, Redactor
 from weighbridge.samples.sample import Api, Sample, too_deep
 
 _GOOD: Final = 0.5  # a mean score from here on is `feedback:good`
@@ -178,6 +179,15 @@ def _object(text: str | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def json_redactor(kinds: Sequence[Kind] = KINDS) -> Callable[[bytes], bytes]:
+    """For `records.capture.Capture`: JSON without personal data and keys. Raises ValueError for what is no JSON."""
+
+    def redact(body: bytes) -> bytes:
+        return _encode(Redactor(kinds).value(msgspec.json.decode(body)))
+
+    return redact
 
 
 def since_of(text: str, now: float) -> float:
