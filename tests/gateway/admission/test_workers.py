@@ -23,7 +23,7 @@ PATIENCE = 400
 """Refusals in a row after which a worker believes that nothing is left."""
 
 WORKER = """
-import os, sys, time
+import fcntl, os, sys, time
 from pathlib import Path
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.denied import Denied
@@ -39,7 +39,15 @@ rules = {
 grant = Grant("app", "app", rules=rules)
 admission = Admission(home=home, workers=4)
 out = os.open(home / f"{name}.taken", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-held = home / "held"
+count = os.open(home / "held", os.O_RDWR | os.O_CREAT)
+
+def held(change):  # how many hold a slot, counted under a lock
+    fcntl.flock(count, fcntl.LOCK_EX)
+    now = int(os.pread(count, 9, 0) or b"0") + change
+    os.pwrite(count, b"%9d" % now, 0)
+    fcntl.flock(count, fcntl.LOCK_UN)
+    return now
+
 print("ready", flush=True)
 sys.stdin.readline()
 refused = turns = 0
@@ -57,11 +65,9 @@ while refused < int(sys.argv[4]):
     refused = 0
     os.write(out, b".")
     if what == "concurrent":
-        mine = held / f"{name}-{turns}"
-        mine.touch()
-        if len(list(held.iterdir())) > 3:
+        if held(1) > 3:
             os.write(out, b"!")
-        mine.unlink()
+        held(-1)
         if turns > 3000:
             refused = 10**9
     ticket.settle(0, 1.0)
@@ -100,7 +106,6 @@ class Worker:
 
 @pytest.fixture
 def team(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[Worker]]:
-    (tmp_path / "held").mkdir()
     workers = [Worker(tmp_path, f"worker-{number}", request.param) for number in range(WORKERS)]
     yield workers
     for worker in workers:
@@ -121,12 +126,12 @@ def test_four_workers_are_never_more_than_three_at_a_time(team: list[Worker]) ->
         worker.go()
     taken = [worker.end() for worker in team]
     assert b"!" not in b"".join(taken)
-    assert all(taken), "each had its turn"
+    assert len(b"".join(taken)) > 3000
 
 
 @pytest.mark.parametrize("team", ["budget"], indirect=True)
 def test_a_worker_killed_in_the_middle_costs_no_more_than_its_request(team: list[Worker]) -> None:
-    """Its lease goes back after `kill -9`, what it spent stays spent; one request may have been let in and not written."""
+    """Its lease goes back after `kill -9`, what it spent stays spent; one request may be let in and not written."""
     for worker in team:
         worker.go()
     while team[0].taken.stat().st_size < 50:
