@@ -200,6 +200,35 @@ def test_resume_takes_a_better_target_that_has_come_back_meanwhile() -> None:
     assert (step.target, step.after, step.attempt) == ("a", 0.0, 1)
 
 
+def test_resume_takes_whoever_is_free_if_the_one_waited_for_is_not() -> None:
+    course, health = begin(Policy((Target("a"), Target("b")), retries=Retries(same=1)))
+    assert tried(course.next(None, NOW, 0.0)).target == "a"
+    health.started("b", NOW)
+    health.ended("b", NOW, ok=False, error_class="rate_limit", retry_after=3.0)
+    health.started("a", NOW)
+    health.ended("a", NOW, ok=False, error_class="rate_limit", retry_after=2.0)
+    step = tried(course.next(Failure("rate_limit", ""), NOW, 0.0))
+    assert (step.target, step.after, step.attempt, step.reason) == ("a", 2.0, 2, "retry: rate_limit")
+    health.started("a", NOW + 2)
+    health.ended("a", NOW + 2, ok=False, error_class="rate_limit", retry_after=30.0)
+    step = tried(course.resume(NOW + 3, 0.0))
+    assert (step.target, step.after, step.attempt, step.reason) == ("b", 0.0, 2, "fallback: rate_limit")
+
+
+def test_a_back_off_that_does_not_fit_the_deadline_is_a_turn_for_the_next() -> None:
+    course, _ = begin(Policy((Target("a"), Target("b"))), deadline=0.2)
+    course.next(None, NOW, 0.0)
+    step = tried(course.next(Failure("capacity", ""), NOW, 0.9))
+    assert (step.target, step.after) == ("b", 0.0)
+
+
+def test_a_policy_that_never_waits_still_backs_off() -> None:
+    course, _ = begin(Policy((Target("a"),), retries=Retries(same=1, wait=0.0)))
+    course.next(None, NOW, 0.0)
+    step = tried(course.next(Failure("capacity", ""), NOW, 0.5))
+    assert (step.target, step.after, step.reason) == ("a", 0.125, "retry: capacity")
+
+
 def test_resume_stops_at_the_deadline_and_when_it_has_waited_enough() -> None:
     course, health = begin(Policy((Target("a"),), retries=Retries(wait=5.0)))
     health.started("a", NOW)

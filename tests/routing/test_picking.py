@@ -9,6 +9,7 @@ from tests.routing.world import Reply, World, always
 
 from weighbridge.routing.course import Course, Routes, Try
 from weighbridge.routing.health import Health
+from weighbridge.routing.picking import Lane, by_weight
 from weighbridge.routing.policy import Features, Pick, Policy, Target
 
 NOW = 500.0
@@ -144,6 +145,21 @@ def test_a_target_that_was_slow_once_is_tried_again_and_taken_back() -> None:
     world.run()
     assert sum(story.winner == "a" for story in stories[:300]) < 30
     assert sum(story.winner == "a" for story in stories[-300:]) > 250
+
+
+def test_of_two_equally_fast_the_one_with_less_to_do_is_chosen() -> None:
+    health = Health()
+    for name in ("busy", "idle"):
+        health.started(name, NOW)
+        health.ended(name, NOW, ok=True, ttft=0.3, total=1.0)
+    for _ in range(5):
+        health.started("busy", NOW)
+    assert counts(Policy((Target("busy"), Target("idle")), pick="latency"), health, 50)["idle"] == 50
+
+
+def test_a_sum_of_weights_that_rounding_cut_short_still_picks_somebody() -> None:
+    lanes = tuple(Lane(target, Health().of(target.name)) for target in (Target("a", 0.1), Target("b", 0.7)))
+    assert by_weight(lanes, NOW, 1.0, True) is lanes[1]
 
 
 def test_latency_is_that_of_the_whole_answer_where_it_is_not_streamed() -> None:

@@ -112,9 +112,8 @@ class Course:
         free = lane if now >= lane.health.ready_at else in_order(trail.pool, now, rng, self._features.stream)
         if free is None:
             return self._wait(failure, trail.pool, now, rng, again=True)
-        if free is not lane:
-            self._swap(trail, lane, free)
-        return self._try(free, now, 0.0, self._why(failure, free), self._mode_for(free) or "fresh")
+        self._turn_to(trail, free)
+        return self._try(free, now, 0.0, self._why(failure, trail.tries[free] - 1), self._mode_for(free) or "fresh")
 
     def hedge_after(self) -> float | None:
         """Seconds without a first token after which `hedge` may be asked; None: never for the attempt under way."""
@@ -227,30 +226,29 @@ class Course:
         """The soonest of `pool`, when it is ready and the back-off is over, if a request may wait that long."""
         trail, retries = self._remember(), self._routes.policy.retries
         pause = _BLINK if again else self._backoff(rng)
-        waits = [(self._due(lane, now, rng, pause if lane in trail.tries else 0.0), lane) for lane in pool]
+        waits = [(max(self._rest(lane, now, rng), pause if lane in trail.tries else 0.0), lane) for lane in pool]
         wait, lane = min(waits, key=lambda pair: (pair[0], trail.tries.get(pair[1], 0)))
-        wait = max(wait, least)
-        if trail.waited + wait > retries.wait:
+        rest = self._rest(lane, now, rng)
+        if trail.waited + rest > retries.wait:
             return Stop(failure, f"{lane.name} cools down for {lane.health.ready_at - now:.1f} s, too long to wait")
         # So that those who wait for the same moment do not all come in it.
-        after = wait + rng * retries.base if lane.health.ready_at > now else wait
+        after = max(wait, least) + (rng * retries.base if rest else 0.0)
         if now + after >= self._deadline:
             return Stop(failure, "deadline")
-        trail.waited += wait
+        trail.waited += rest
         trail.pool = pool
-        reason, mode = self._why(failure, lane), self._mode_for(lane) or "fresh"
+        mode = self._mode_for(lane)
         if not again:
-            return self._go(lane, now, reason, mode, after)
-        if self._lane is not None and self._lane is not lane:
-            self._swap(trail, self._lane, lane)
-        return self._try(lane, now, after, reason, mode)
+            return self._go(lane, now, self._why(failure, trail.tries.get(lane, 0)), mode or "fresh", after)
+        self._turn_to(trail, lane)
+        return self._try(lane, now, after, self._why(failure, trail.tries[lane] - 1), mode or "fresh")
 
-    def _due(self, lane: Lane, now: float, rng: float, pause: float) -> float:
-        """Seconds until the lane is ready, or worth another look, and `pause` is over."""
-        ready = max(0.0, lane.health.ready_at - now)
-        if ready and lane.health.breaker.probing:
-            ready = min(ready, _LOOK + _LOOK_MORE * rng)
-        return max(ready, pause)
+    def _rest(self, lane: Lane, now: float, rng: float) -> float:
+        """Seconds until the lane is ready, or worth another look."""
+        rest = max(0.0, lane.health.ready_at - now)
+        if rest and lane.health.breaker.probing:
+            rest = min(rest, _LOOK + _LOOK_MORE * rng)
+        return rest
 
     def _go(self, lane: Lane, now: float, reason: str, mode: Mode, after: float = 0.0) -> Try:
         """One more attempt, at this target."""
@@ -292,10 +290,8 @@ class Course:
     def _mode_for(self, lane: Lane) -> Mode | None:
         """How an answer that was begun can go on there; None: not at all."""
         trail, rescue = self._trail, self._routes.policy.rescue
-        if trail is None or not trail.rescuing:
+        if trail is None or rescue is None or not trail.rescuing:
             return "fresh"
-        if rescue is None:
-            return None
         if rescue.prefill and "prefill" not in lane.target.cannot and lane not in trail.refuses:
             return "prefill"
         return "restart" if rescue.restart else None
@@ -304,11 +300,11 @@ class Course:
         retries = self._routes.policy.retries
         return float(rng * min(retries.most, retries.base * 2.0 ** max(0, self._attempt - 1)))
 
-    def _why(self, failure: Failure, lane: Lane) -> str:
-        trail = self._remember()
-        if trail.failure is None:
+    def _why(self, failure: Failure, before: int) -> str:
+        """The reason of an attempt that was waited for, at a target tried `before` so many times."""
+        if self._remember().failure is None:
             return "wait: every target cools down"
-        return f"{'retry' if trail.tries.get(lane, 0) > 1 else 'fallback'}: {failure.error_class}"
+        return f"{'retry' if before else 'fallback'}: {failure.error_class}"
 
     def _remember(self) -> _Trail:
         trail = self._trail
@@ -318,8 +314,11 @@ class Course:
                 trail.tries[self._lane] = self._attempt
         return trail
 
-    def _swap(self, trail: _Trail, old: Lane, new: Lane) -> None:
-        """The attempt that was to go to `old` goes to `new`."""
+    def _turn_to(self, trail: _Trail, new: Lane) -> None:
+        """The attempt that is due goes to `new`, wherever it was to go."""
+        old = self._lane
+        if old is None or old is new:
+            return
         trail.tries[old] -= 1
         if not trail.tries[old]:
             del trail.tries[old]
