@@ -32,6 +32,13 @@ class Combined:
         value = min(values) if self._all else max(values)
         return Score(scorer=self.name, value=value, passed=passed, explanation=said, extracted=extracted)
 
+    def close(self) -> None:
+        """Ends the processes that parts keep."""
+        for part in self._parts:
+            close = getattr(part, "close", None)
+            if close is not None:
+                close()
+
 
 def _said(score: Score) -> str:
     verdict = "cannot score" if score.passed is None else "passes" if score.passed else "fails"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
+
+from weighbridge.errors import UsageError
 from weighbridge.samples.sample import Sample
 from weighbridge.scorers.score import Score
 from weighbridge.scorers.text import Normal, answered, expected_texts
@@ -23,15 +26,18 @@ class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class Contains:
     def __init__(self, name: str, settings: Settings) -> None:
+        if not all(text.strip() for text in settings.none):
+            raise UsageError(f"scorer {name}: `none` has an empty text, which every answer holds")
         self.name = name
         self._settings = settings
+        self._whole = msgspec.structs.replace(settings, punctuation=True)
 
     def score(self, sample: Sample, answer: Answer) -> Score:
         settings = self._settings
-        wanted = expected_texts(sample, settings.expected)
+        wanted = [text for text in expected_texts(sample, settings.expected) if text.strip()]
         if not wanted and not settings.none:
             return Score.unscorable(self.name, "the sample expects nothing")
-        said = settings.form(answered(answer))
+        said = self._whole.form(answered(answer))
         unwanted = [text for text in settings.none if self._holds(said, text)]
         if unwanted:
             return Score(scorer=self.name, value=0.0, passed=False, explanation=f"holds {unwanted[0]!r}")
@@ -44,6 +50,15 @@ class Contains:
 
     def _holds(self, said: str, text: str) -> bool:
         wanted = self._settings.form(text)
-        if not wanted or not self._settings.word:
+        if not self._settings.word:
             return wanted in said
-        return re.search(rf"(?<![\w.,])(?<!\d-){re.escape(wanted)}(?!\w)(?![.,]\d)", said) is not None
+        return re.search(f"{_before(wanted)}{re.escape(wanted)}{_after(wanted)}", said) is not None
+
+
+def _before(wanted: str) -> str:
+    """What may not stand before a whole word. A number is not the end of another: 5 is not in 1.5, 3-5 and -5."""
+    return r"(?<!\w)(?<!\d[.,])(?<![-\u2212])" if wanted[0].isdecimal() else r"(?<!\w)"
+
+
+def _after(wanted: str) -> str:
+    return r"(?!\w)(?![.,]\d)" if wanted[-1].isdecimal() else r"(?!\w)"

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from weighbridge.samples.sample import Sample
 from weighbridge.scorers.json_text import find
-from weighbridge.scorers.numbers import parse
+from weighbridge.scorers.numbers import decimal, parse
 from weighbridge.scorers.score import Score
 from weighbridge.scorers.text import Normal, answered
 from weighbridge.wire.answer import Answer
+
+_PLACE = re.compile(r"\[\d+\]")
+_MOST_PAIRS = 10_000  # of two lists without an order; longer ones are paired as they stand
+_canonical = msgspec.json.Encoder(order="deterministic")
 
 
 class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,9 +25,9 @@ class Settings(Normal, frozen=True, kw_only=True, forbid_unknown_fields=True):
     `tolerance`: how far off a number may be. `ordered`: the order of lists matters. `passes`: the F1 that passes."""
 
     ignore: tuple[str, ...] = ()
-    tolerance: float = 0.0
+    tolerance: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     ordered: bool = True
-    passes: float = 1.0
+    passes: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
     expected: list[Any] | None = None
 
 
@@ -33,6 +38,7 @@ class JsonFields:
     def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
         self._settings = settings
+        self._tolerance = decimal(settings.tolerance)
 
     def score(self, sample: Sample, answer: Answer) -> Score:
         values = sample.expected if self._settings.expected is None else self._settings.expected
@@ -54,19 +60,83 @@ class JsonFields:
         )
 
     def _f1(self, wanted: Any, said: Any) -> tuple[float, list[str]]:
-        left, right = self._leaves(wanted), self._leaves(said)
-        right_ones = sum(1 for path, value in left.items() if path in right and self._same(value, right[path]))
-        wrong = [path for path, value in left.items() if path not in right or not self._same(value, right[path])]
-        wrong += [f"{path} (not expected)" for path in right if path not in left]
-        total = len(left) + len(right)
-        return (2 * right_ones / total if total else 1.0), wrong
+        right, wrong = self._compared(wanted, said, "")
+        total = len(self._leaves(wanted, "")) + len(self._leaves(said, ""))
+        return (2 * right / total if total else 1.0), wrong
 
-    def _leaves(self, value: Any) -> dict[str, Any]:
-        ordered = self._settings.ordered
-        return {path: leaf for path, leaf in _leaves(value, "", ordered) if not self._ignored(path)}
+    def _compared(self, wanted: Any, said: Any, path: str) -> tuple[int, list[str]]:
+        """How many leaves are right, and the paths of those that are wrong, missing or not expected."""
+        if self._ignored(path):
+            return 0, []
+        if isinstance(wanted, dict) and isinstance(said, dict) and wanted and said:
+            both = [(name, name) for name in wanted if name in said]
+            return self._together(_named(wanted, path), _named(said, path), both)
+        if isinstance(wanted, list) and isinstance(said, list) and wanted and said:
+            return self._together(_listed(wanted, path), _listed(said, path), self._pairs(wanted, said, path))
+        if not _is_leaf(wanted) or not _is_leaf(said):
+            return 0, self._leaves(wanted, path) + [f"{leaf} (not expected)" for leaf in self._leaves(said, path)]
+        return (1, []) if self._same(wanted, said) else (0, [path or "the whole"])
+
+    def _together(
+        self, wanted: dict[Any, tuple[str, Any]], said: dict[Any, tuple[str, Any]], pairs: list[tuple[Any, Any]]
+    ) -> tuple[int, list[str]]:
+        right = 0
+        wrong: list[str] = []
+        for one, other in pairs:
+            path, value = wanted[one]
+            more, less = self._compared(value, said[other][1], path)
+            right += more
+            wrong += less
+        left, over = {one for one, _ in pairs}, {other for _, other in pairs}
+        for one, (path, value) in wanted.items():
+            wrong += self._leaves(value, path) if one not in left else []
+        for other, (path, value) in said.items():
+            wrong += [f"{leaf} (not expected)" for leaf in self._leaves(value, path)] if other not in over else []
+        return right, wrong
+
+    def _pairs(self, wanted: list[Any], said: list[Any], path: str) -> list[tuple[int, int]]:
+        """Which entry is held against which: those in the same place, or, where the order does not matter, equal ones
+        and then those that have most in common."""
+        if self._settings.ordered:
+            return [(place, place) for place in range(min(len(wanted), len(said)))]
+        waiting: dict[bytes, list[int]] = {}
+        for place, value in enumerate(said):
+            waiting.setdefault(self._key(value), []).append(place)
+        pairs = [(place, same.pop(0)) for place, value in enumerate(wanted) if (same := waiting.get(self._key(value)))]
+        left = sorted(set(range(len(wanted))) - {one for one, _ in pairs})
+        over = sorted(set(range(len(said))) - {other for _, other in pairs})
+        if len(left) * len(over) > _MOST_PAIRS:
+            return pairs + list(zip(left, over, strict=False))
+        shared = [
+            (-self._compared(wanted[one], said[other], f"{path}[{one}]")[0], one, other)
+            for one in left
+            for other in over
+        ]
+        for common, one, other in sorted(shared):
+            if common and one in left and other in over:
+                left.remove(one)
+                over.remove(other)
+                pairs.append((one, other))
+        return pairs
+
+    def _key(self, value: Any) -> bytes:
+        """The same for values that are the same, however they are written."""
+        return _canonical.encode(self._formed(value))
+
+    def _formed(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._formed(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return sorted((self._formed(inner) for inner in value), key=_canonical.encode)
+        if isinstance(value, str):
+            return ["text", self._settings.form(value)]
+        return value if value is None or isinstance(value, bool) else ["number", str(parse(value))]
+
+    def _leaves(self, value: Any, path: str) -> list[str]:
+        return [leaf for leaf in _leaves(value, path) if not self._ignored(leaf)]
 
     def _ignored(self, path: str) -> bool:
-        plain = "".join("[]" if part.startswith("[") else part for part in _parts(path)).lstrip(".")
+        plain = _PLACE.sub("[]", path)
         return any(plain == rule or plain.startswith((f"{rule}.", f"{rule}[")) for rule in self._settings.ignore)
 
     def _same(self, wanted: Any, said: Any) -> bool:
@@ -74,39 +144,34 @@ class JsonFields:
             return wanted is said
         if isinstance(wanted, int | float):
             number, given = parse(wanted), parse(said)
-            return number is not None and given is not None and abs(number - given) <= self._settings.tolerance
+            return number is not None and given is not None and abs(number - given) <= self._tolerance
         if isinstance(wanted, str) and isinstance(said, str):
             return self._settings.form(wanted) == self._settings.form(said)
         return bool(wanted == said)
 
 
-def _object(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return value
-    found = find(value) if isinstance(value, str) else None
-    return found.value if found is not None else None
+def _object(value: Any) -> dict[str, Any] | list[Any] | None:
+    if isinstance(value, str):
+        found = find(value)
+        value = found.value if found is not None else None
+    return value if isinstance(value, dict | list) else None
 
 
-def _parts(path: str) -> Iterator[str]:
-    word = ""
-    for char in path:
-        if char in ".[" and word:
-            yield word
-            word = ""
-        word += char
-    if word:
-        yield word
+def _is_leaf(value: Any) -> bool:
+    return not (isinstance(value, dict | list) and value)
 
 
-def _leaves(value: Any, path: str, ordered: bool) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else str(name), ordered)
-    elif isinstance(value, list) and value:
-        entries = (
-            value if ordered else sorted(value, key=lambda entry: msgspec.json.encode(entry, order="deterministic"))
-        )
-        for place, inner in enumerate(entries):
-            yield from _leaves(inner, f"{path}[{place}]", ordered)
+def _named(value: dict[str, Any], path: str) -> dict[Any, tuple[str, Any]]:
+    return {name: (f"{path}.{name}" if path else name, inner) for name, inner in value.items()}
+
+
+def _listed(value: list[Any], path: str) -> dict[Any, tuple[str, Any]]:
+    return {place: (f"{path}[{place}]", inner) for place, inner in enumerate(value)}
+
+
+def _leaves(value: Any, path: str) -> Iterator[str]:
+    if _is_leaf(value):
+        yield path
     else:
-        yield path, value
+        for inner_path, inner in (_named(value, path) if isinstance(value, dict) else _listed(value, path)).values():
+            yield from _leaves(inner, inner_path)

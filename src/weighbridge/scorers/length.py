@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from weighbridge.errors import UsageError
 from weighbridge.samples.sample import Sample
 from weighbridge.scorers.score import Score
 from weighbridge.scorers.text import answered
@@ -16,12 +17,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`min` and `max` of `unit`. Tokens are those the provider counted: retokenising a text does not give them back."""
 
     unit: Literal["characters", "words", "tokens"] = "characters"
-    min: int | None = None
-    max: int | None = None
+    min: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Length:
     def __init__(self, name: str, settings: Settings) -> None:
+        low, high = settings.min, settings.max
+        if low is None and high is None:
+            raise UsageError(f"scorer {name}: has neither min nor max", mend="Such as: {length: {max: 80}}")
+        if low is not None and high is not None and low > high:
+            raise UsageError(f"scorer {name}: min {low} is more than max {high}")
         self.name = name
         self._settings = settings
 

@@ -76,8 +76,9 @@ def _combined(name: str, kind: Literal["all_of", "any_of"], settings: Any, base:
         raise UsageError(
             f"scorer {name}: {kind} takes a list of scorers, such as [{{contains: {{}}}}, {{length: {{max: 80}}}}]"
         )
-    parts = []
-    for place, spec in enumerate(settings):
-        label = next(iter(spec)) if isinstance(spec, dict) and spec else str(place)
-        parts.append(build_spec(str(label), spec, base=base))
+    parts: list[Scorer] = []
+    for spec in settings:
+        label = str(next(iter(spec))) if isinstance(spec, dict) and spec else f"part {len(parts) + 1} of {name}"
+        again = sum(part.name.partition(" ")[0] == label for part in parts)
+        parts.append(build_spec(f"{label} {again + 1}" if again else label, spec, base=base))
     return Combined(name, kind, parts)

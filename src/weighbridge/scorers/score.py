@@ -21,6 +21,12 @@ class Score(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     explanation: str = ""
     extracted: Any = None
 
+    def __post_init__(self) -> None:
+        if self.value is not None and not 0 <= self.value <= 1:
+            raise ValueError(f"scorer {self.scorer}: {self.value} is not in [0, 1]")
+        if (self.value is None) is not (self.passed is None):
+            raise ValueError(f"scorer {self.scorer}: a value without a verdict, or a verdict without a value")
+
     @classmethod
     def unscorable(cls, scorer: str, why: str) -> Score:
         return cls(scorer=scorer, value=None, passed=None, explanation=why)

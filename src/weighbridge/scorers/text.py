@@ -27,21 +27,28 @@ class Normal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if not self.space:
             text = _SPACE.sub(" ", text).strip()
         if not self.punctuation:
-            text = _bare(text)
+            text = _bare(text, _AROUND if self.space else _AROUND | {"Zs"})
         return text if self.case else text.casefold()
 
 
-def _bare(text: str) -> str:
-    """Without punctuation and quotes around it: "Paris." and '"Paris"' are Paris. Currency and signs stay."""
+def _bare(text: str, around: set[str]) -> str:
+    """Without punctuation, quotes and Markdown around it: "Paris.", '"Paris"' and "`Paris`" are Paris. What belongs to
+    a word stays: currency and signs, the end of "5 %" and "C#", the point of ".5"; and what is nothing but
+    punctuation stays whole."""
     start, end = 0, len(text)
-    while start < end and (text[start].isspace() or unicodedata.category(text[start]) in _AROUND):
+    while start < end and _is_loose(text[start], around) and not _FRACTION.match(text, start):
         start += 1
-    while end > start and (text[end - 1].isspace() or unicodedata.category(text[end - 1]) in _AROUND):
+    while end > start and _is_loose(text[end - 1], around) and text[end - 1] not in "%‰#":
         end -= 1
-    return text[start:end]
+    return text[start:end] or text
+
+
+def _is_loose(char: str, around: set[str]) -> bool:
+    return char == "`" or unicodedata.category(char) in around
 
 
 _AROUND = {"Po", "Ps", "Pe", "Pi", "Pf"}
+_FRACTION = re.compile(r"\.\d")
 
 
 def expected_texts(sample: Sample, override: Sequence[Any] | None) -> list[str]:
