@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from weighbridge.wire.reading import error_text
+from weighbridge.wire.translation import DEEPEST, deeper_than
 
 _TYPES: Final = {
     400: "invalid_request_error",
@@ -40,7 +41,7 @@ def messages_error_from_chat(error: dict[str, Any], *, status: int, request_id: 
     """OpenAI's error, with or without its `error` around it, as the body Anthropic would send with this status."""
     inner = _inner(error)
     kind = _TYPES.get(status) or ("api_error" if status >= 500 else "invalid_request_error")
-    said: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": error_text(inner)}}
+    said: dict[str, Any] = {"type": "error", "error": {"type": kind, "message": _message(inner)}}
     if request_id is not None:
         said["request_id"] = request_id
     return said
@@ -52,7 +53,7 @@ def chat_error_from_messages(error: dict[str, Any]) -> dict[str, Any]:
     own = inner.get("type") if isinstance(inner, dict) else None
     kind = _OPENAI.get(own, "server_error") if isinstance(own, str) else "server_error"
     code = own if isinstance(own, str) else None
-    return {"error": {"message": error_text(inner), "type": kind, "param": None, "code": code}}
+    return {"error": {"message": _message(inner), "type": kind, "param": None, "code": code}}
 
 
 def status_of(error: dict[str, Any]) -> int:
@@ -65,3 +66,7 @@ def status_of(error: dict[str, Any]) -> int:
 def _inner(error: dict[str, Any]) -> Any:
     inner = error.get("error")
     return error if inner is None else inner
+
+
+def _message(inner: Any) -> str:
+    return "an error without a message" if deeper_than(inner, DEEPEST) else error_text(inner)

@@ -246,7 +246,7 @@ class _Request:
         if choice is None:
             return None
         if isinstance(choice, str):
-            said = {"auto": "auto", "required": "any", "none": "none"}.get(choice)
+            said = {"auto": "auto", "required": "any", "any": "any", "none": "none"}.get(choice)  # Mistral says any too
             if said is None:
                 raise asked.fail(f"tool_choice is {choice!r}; known are auto, required, none and a function")
             return {"type": said}

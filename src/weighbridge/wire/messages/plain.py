@@ -20,6 +20,7 @@ def plain_chat(chat: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Earlier thoughts, marks of caching and `is_error` (the result says it itself) are not named. Raises Untranslatable.
     """
     lost: dict[str, None] = {}
+    asked.bounded(chat, "the request")
     said = {name: value for name, value in chat.items() if name not in NATIVE}
     for name in ("thinking", "container", "mcp_servers"):
         if chat.get(name) is not None and chat[name] != {"type": "disabled"}:

@@ -102,7 +102,7 @@ def chat_reply_from_messages(reply: dict[str, Any], *, created: int = 0) -> dict
     Raises StreamFailed where it is an error object, Unreadable where it is no reply.
     """
     if reply.get("type") == "error" or (reply.get("error") is not None and "content" not in reply):
-        raise StreamFailed(error_text(reply.get("error")), _encode(reply))
+        raise _failed(reply)
     if not isinstance(reply.get("content"), list):
         raise sent.fail("a reply without content")
     message = assistant_message(sent.objects(reply["content"], "content"), "content", sent)
@@ -119,9 +119,12 @@ def chat_reply_from_messages(reply: dict[str, Any], *, created: int = 0) -> dict
     }
     if reply.get("usage") is not None:
         said["usage"] = chat_usage(sent.object(reply["usage"], "usage"))
-    if reply.get("container") is not None:
-        said["container"] = sent.bounded(reply["container"], "container")
-    return said
+    return _with_own(said, reply)
+
+
+def _failed(reply: dict[str, Any]) -> StreamFailed:
+    error = sent.bounded(reply.get("error"), "error")
+    return StreamFailed(error_text(error), _encode({"error": error}))
 
 
 def messages_reply_from_chat(reply: dict[str, Any], model: str) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def messages_reply_from_chat(reply: dict[str, Any], model: str) -> dict[str, Any
     choices = sent.objects(reply.get("choices"), "choices")
     if not choices:
         if reply.get("error") is not None:
-            raise StreamFailed(error_text(reply["error"]), _encode(reply))
+            raise _failed(reply)
         raise sent.fail("a reply without choices")
     choice = choices[0]
     message = sent.object(choice.get("message"), "choices[0].message")
@@ -148,8 +151,14 @@ def messages_reply_from_chat(reply: dict[str, Any], model: str) -> dict[str, Any
         **messages_stop(choice, called=called, refused=bool(message.get("refusal"))),
         "usage": messages_usage(reply.get("usage")),
     }
-    if reply.get("container") is not None:
-        said["container"] = sent.bounded(reply["container"], "container")
+    return _with_own(said, reply)
+
+
+def _with_own(said: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
+    """With what only Anthropic says of a reply."""
+    for name in ("container", "context_management"):
+        if reply.get(name) is not None:
+            said[name] = sent.bounded(reply[name], name)
     return said
 
 

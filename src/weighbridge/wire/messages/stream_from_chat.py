@@ -48,11 +48,14 @@ class MessagesFromChat:
         """The events that a chunk makes. Raises StreamFailed for an error among the chunks, Unreadable for what is
         none."""
         if chunk.get("error") is not None:
-            raise StreamFailed(error_text(chunk["error"]), _encode(chunk))
+            error = sent.bounded(chunk["error"], "error")
+            raise StreamFailed(error_text(error), _encode({"error": error}))
         if self.finished:
             return []
         events: _Events = []
         usage = chunk.get("usage")
+        if usage is None and "x_groq" in chunk:  # Groq's own place for it
+            usage = sent.object(chunk["x_groq"], "x_groq").get("usage")
         if usage is not None:
             self._usage = usage
         if not self._started:

@@ -42,7 +42,19 @@ class ChatFromMessages:
     `finished` is True once `message_stop` came.
     """
 
-    __slots__ = ("_blocks", "_calls", "_created", "_id", "_model", "_started", "_text", "_told", "_usage", "finished")
+    __slots__ = (
+        "_blocks",
+        "_calls",
+        "_cited",
+        "_created",
+        "_id",
+        "_model",
+        "_started",
+        "_text",
+        "_told",
+        "_usage",
+        "finished",
+    )
 
     def __init__(self, created: int = 0) -> None:
         self._created = created
@@ -52,6 +64,7 @@ class ChatFromMessages:
         self._blocks: dict[int, _Open] = {}
         self._calls = 0
         self._text = 0
+        self._cited = False  # the text before had citations
         self._usage: dict[str, Any] = {}
         self._told = False
         self.finished = False
@@ -79,9 +92,6 @@ class ChatFromMessages:
             "model": self._model,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None, **more}],
         }
-
-    def _call(self, index: int, arguments: str) -> dict[str, Any]:
-        return self._chunk({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
 
     def _tell_usage(self) -> _Chunks:
         self._told = True
@@ -123,7 +133,7 @@ class ChatFromMessages:
         return self.finish()
 
     def _fail(self, data: dict[str, Any]) -> _Chunks:
-        error = data.get("error", data)
+        error = sent.bounded(data.get("error", data), "error")
         raise StreamFailed(error_text(error), _encode({"error": error}))
 
     # --- blocks
@@ -155,9 +165,10 @@ class ChatFromMessages:
         text = sent.text(block.get("text"), "content_block.text")
         self._text += len(text)
         delta: dict[str, Any] = {"content": text}
-        if cited:  # the beginning of a text that has its own citations: `MessagesFromChat` begins a block of its own
+        apart = cited or self._cited
+        if apart:  # citations are of one text: `MessagesFromChat` begins a block of its own here
             delta["citations"] = []
-        return [self._chunk(delta)] if text or cited else []
+        return [self._chunk(delta)] if text or apart else []
 
     def _delta_block(self, data: dict[str, Any]) -> _Chunks:
         delta = data.get("delta")
@@ -182,7 +193,7 @@ class ChatFromMessages:
             if not piece:
                 return []
             begun.pieces.append(piece)
-            return [self._call(begun.call, piece)] if begun.kind == "tool_use" else []
+            return [self._chunk(_fragment(begun.call, piece))] if begun.kind == "tool_use" else []
         if kind == "thinking_delta":
             thought = sent.text(delta.get("thinking"), "delta.thinking")
             begun.pieces.append(thought)
@@ -191,6 +202,7 @@ class ChatFromMessages:
             begun.signature += sent.text(delta.get("signature"), "delta.signature")
         elif kind == "citations_delta":
             citation = sent.bounded(sent.object(delta.get("citation"), "delta.citation"), "delta.citation")
+            begun.cited = True
             noted = annotation(citation, begun.start, self._text)
             more = {"annotations": [noted]} if noted is not None else {}
             return [self._chunk({"citations": [citation], **more})]
@@ -201,18 +213,24 @@ class ChatFromMessages:
     def _stop_block(self, data: dict[str, Any]) -> _Chunks:
         index = data.get("index")
         begun = self._blocks.pop(index, None) if isinstance(index, int) else None
-        if begun is None or begun.kind == "text":
+        if begun is None:
             return []
+        self._cited = begun.kind == "text" and begun.cited
+        delta = self._last_of(begun)
+        return [self._chunk(delta)] if delta else []
+
+    def _last_of(self, begun: _Open) -> dict[str, Any]:
+        """What is left to tell of a block that has ended."""
+        if begun.kind == "text":
+            return {}
         if begun.kind == "tool_use":
-            return [] if begun.pieces else [self._call(begun.call, self._whole_input(begun))]
+            return {} if begun.pieces else _fragment(begun.call, self._whole_input(begun))
         if begun.kind == "thinking":
-            if not begun.signature:
-                return []
             signed = {"type": "thinking", "thinking": "".join(begun.pieces), "signature": begun.signature}
-            return [self._chunk({"thinking_blocks": [signed]})]
+            return {"thinking_blocks": [signed]} if begun.signature else {}
         if begun.kind == "redacted_thinking":
-            return [self._chunk({"thinking_blocks": [sent.bounded(begun.block, "content_block")]})]
-        return [self._chunk({"content_blocks": [self._whole_block(begun)]})]
+            return {"thinking_blocks": [sent.bounded(begun.block, "content_block")]}
+        return {"content_blocks": [self._whole_block(begun)]}
 
     def _whole_input(self, begun: _Open) -> str:
         """Arguments that came with the beginning, or none at all, which is an empty object."""
@@ -240,3 +258,7 @@ class ChatFromMessages:
         "message_stop": _stop,
         "error": _fail,
     }
+
+
+def _fragment(index: int, arguments: str) -> dict[str, Any]:
+    return {"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}

@@ -44,10 +44,11 @@ def messages_usage(usage: Any, *, input_tokens: int = 0) -> dict[str, Any]:
     """Usage in any vendor's words as Anthropic's; `input_tokens` is what is known where it does not say."""
     told = sent.object(usage, "usage")
     counted = _read(told)
-    cached, written = counted.cached or 0, counted.cache_write or 0
     given = counted.input if counted.input is not None else input_tokens
+    cached = min(counted.cached or 0, given)
+    written = min(counted.cache_write or 0, given - cached)  # parts of one whole; OpenRouter has told more
     said: dict[str, Any] = {
-        "input_tokens": max(given - cached - written, 0),
+        "input_tokens": given - cached - written,
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": cached,
         "output_tokens": counted.output or 0,
