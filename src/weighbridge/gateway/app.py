@@ -115,7 +115,7 @@ class Gateway:
             endpoint = _endpoint(setup, asked, grant)
             tokens, output = asked.size // _BYTES_PER_TOKEN, output_bound(asked)
             ticket = setup.admission.admit(
-                grant, endpoint.name, tokens=tokens + output, usd=endpoint.dearest(tokens, output), now=came.at
+                grant, endpoint.name, tokens=tokens + output, usd=endpoint.at_most(tokens, output), now=came.at
             )
         except (Denied, Refusal) as error:
             self._refused(came, error)

@@ -169,7 +169,7 @@ class Attempting:
                 status=200,
                 finish_reason=choices[0].finish_reason if choices else None,
                 usage=usage,
-                cost=model.price.cost(usage) if model.price is not None else None,
+                cost=upstream.bill.cost(usage) if upstream.bill is not None else None,
                 reason=sent.step.reason,
                 upstream_id=view.id,
             )
@@ -206,7 +206,7 @@ class Attempting:
         return relay.usage or Usage(input=self._asked.size // _BYTES_PER_TOKEN, output=relay.tokens)
 
     def _ended(self, sent: Sent, now: float, usage: Usage, failure: Failure | None, *, free: bool) -> None:
-        model, relay, began = sent.upstream.candidate.model, sent.relay, sent.began
+        model, bill, relay, began = sent.upstream.candidate.model, sent.upstream.bill, sent.relay, sent.began
         first = relay.first_token if relay is not None else None
         status = failure.status if failure is not None else 200 if first is not None else None
         self.attempts.append(
@@ -223,7 +223,7 @@ class Attempting:
                 failure=failure,
                 finish_reason=relay.finish_reason if relay is not None else None,
                 usage=usage,
-                cost=0.0 if free else model.price.cost(usage) if model.price is not None else None,
+                cost=0.0 if free else bill.cost(usage) if bill is not None else None,
                 hedge=sent.step.reason == "hedge",
                 reason=sent.step.reason,
                 upstream_id=relay.response_id if relay is not None else None,

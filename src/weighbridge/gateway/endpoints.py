@@ -18,7 +18,7 @@ from weighbridge.gateway.refusal import Refusal
 from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.dialect import Dialect, Outgoing
 from weighbridge.providers.dialects import dialect_of
-from weighbridge.providers.price import Price, context_window
+from weighbridge.providers.price import Bill, Price, context_window
 from weighbridge.providers.provider import Provider
 from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
@@ -61,14 +61,11 @@ class Upstream:
     dialect: Dialect
     plain: bool
     lines: bytes
+    bill: Bill | None
 
     @property
     def name(self) -> str:
         return self.candidate.name
-
-    @property
-    def price(self) -> Price | None:
-        return self.candidate.model.price
 
     def outgoing(self, asked: Asked, messages: list[dict[str, Any]] | None = None) -> Outgoing:
         """The request for it; `messages` take the place of the client's. Raises UsageError where it cannot be put, and
@@ -85,18 +82,22 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What an app asks for as `model`. `dearest` bounds what one request may cost (None: a price is unknown)."""
+    """What an app asks for as `model`. `total` is how long a request may take, in seconds; `dearest` holds USD for a
+    token of input and of output and for a request, at the dearest target (None: a price is unknown)."""
 
     name: str
     section: EndpointSection
     routes: Routes
     upstreams: Mapping[str, Upstream]
     total: float
+    dearest: tuple[float, float, float] | None
 
-    def dearest(self, tokens: int, output: int) -> float | None:
-        bounds = [one.price.upper_bound(tokens, output) if one.price else None for one in self.upstreams.values()]
-        known = [bound for bound in bounds if bound is not None]
-        return max(known) if len(known) == len(bounds) else None
+    def at_most(self, tokens: int, output: int) -> float | None:
+        """USD that one request may cost; None where a price is unknown."""
+        if self.dearest is None:
+            return None
+        given, made, request = self.dearest
+        return tokens * given + output * made + request
 
 
 def endpoints(config: Config, health: Health) -> dict[str, Endpoint]:
@@ -123,13 +124,26 @@ def _endpoint(
         routes = Routes(policy, health)
     except UsageError as error:
         raise config.error(("endpoints", name, "route"), error.what, error.mend) from None
-    return Endpoint(name, section, routes, upstreams, policy.limits.total)
+    return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams))
+
+
+def _dearest(upstreams: Mapping[str, Upstream]) -> tuple[float, float, float] | None:
+    found = []
+    for one in upstreams.values():
+        price = one.candidate.model.price
+        if one.bill is None or price is None:
+            return None
+        found.append((*one.bill.at_most(), price.per_request))
+    given, made, request = (max(parts) for parts in zip(*found, strict=True))
+    return given, made, request
 
 
 def _upstream(candidate: Candidate, dialect: Dialect) -> Upstream:
     own = candidate.system is not None or candidate.shots or candidate.template or candidate.api or candidate.params
     lines = f"X-Weighbridge-Target: {candidate.name}\r\n".encode("latin-1", "replace")
-    return Upstream(candidate, dialect, plain=not own and dialect.verbatim, lines=lines)
+    price = candidate.model.price
+    bill = Bill(price) if price is not None else None
+    return Upstream(candidate, dialect, plain=not own and dialect.verbatim, lines=lines, bill=bill)
 
 
 def _policy(config: Config, section: EndpointSection, upstreams: Mapping[str, Upstream]) -> Policy:
@@ -142,7 +156,7 @@ def _policy(config: Config, section: EndpointSection, upstreams: Mapping[str, Up
                 name,
                 weight=route.weights.get(name, 1.0) if listed else 0.0,
                 priority=(place if route.pick == "priority" else 0) if listed else len(upstreams),
-                cost=_mixed(upstream.price),
+                cost=_mixed(upstream.candidate.model.price),
                 context=_window(config, upstream),
                 cannot=frozenset() if section.drop_params else _cannot(upstream),
             )

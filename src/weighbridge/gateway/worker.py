@@ -66,7 +66,10 @@ class Worker:
             server = await self._listening(gateway)
             self._signals(gateway)
             started(server)
-            gc.freeze()  # what lives as long as the process is not looked at again
+            # What lives as long as the process is not looked at again, and garbage in cycles is rare: a full collection
+            # would stop every stream for a tenth of a second.
+            gc.freeze()
+            gc.set_threshold(50_000, 50, 1_000)
             ticking = asyncio.ensure_future(self._ticks(gateway, metrics))
             try:
                 await self._stop.wait()

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Self
 
 from weighbridge.transport.coding import ACCEPTED
-from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Limits, Timeouts
+from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Head, Limits, Timeouts
 from weighbridge.transport.dial import tcp, tunnel
 from weighbridge.transport.faults import CallFailed, ConnectFailed, ConnectionLost, TimedOut, TLSFailed
 from weighbridge.transport.proxy import Proxies, Proxy
@@ -49,6 +49,7 @@ class Client:
         self._open: dict[Origin, int] = {}
         self._waiting: dict[Origin, deque[asyncio.Future[None]]] = {}
         self._busy: set[Connection] = set()
+        self._heads: dict[bytes, Head] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
@@ -79,7 +80,9 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Send, and wait for the whole reply. Raises CallFailed; when cancelled, the socket is closed at once."""
-        call, connection = await self._send(route, body, intended, timeouts, headers, streamed=False)
+        call = self._call(route, intended, timeouts)
+        connection = self._kept(route.origin) or await self._connect(route.origin, call)
+        self._begin(connection, call, route, body, headers)
         try:
             return await call.whole
         except asyncio.CancelledError:
@@ -88,8 +91,9 @@ class Client:
         except ConnectionLost:
             if not self._stale(call):
                 raise
-            again = Timing(call.timing.intended, call.timing.started, retried_stale=True)
-            call, connection = await self._send(route, body, intended, timeouts, headers, streamed=False, timing=again)
+            call = self._again(route, call)
+            connection = await self._connect(route.origin, call)
+            self._begin(connection, call, route, body, headers)
             try:
                 return await call.whole
             except asyncio.CancelledError:
@@ -107,17 +111,18 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Incoming]:
         """Send, and read the reply as it comes. Leaving the block before the end closes the socket."""
-        call, connection = await self._send(route, body, intended, timeouts, headers, streamed=True)
+        call = self._call(route, intended, timeouts).streamed()
+        connection = self._kept(route.origin) or await self._connect(route.origin, call)
+        self._begin(connection, call, route, body, headers)
         try:
             try:
                 reply = await _begun(call)
             except ConnectionLost:
                 if not self._stale(call):
                     raise
-                again = Timing(call.timing.intended, call.timing.started, retried_stale=True)
-                call, connection = await self._send(
-                    route, body, intended, timeouts, headers, streamed=True, timing=again
-                )
+                call = self._again(route, call).streamed()
+                connection = await self._connect(route.origin, call)
+                self._begin(connection, call, route, body, headers)
                 reply = await _begun(call)
             yield Incoming(call, connection, reply)
         finally:
@@ -130,39 +135,31 @@ class Client:
         """A kept connection that the server closed before it saw the request: safe to send once more."""
         return call.timing.reused and call.timing.first_byte is None and not call.timing.retried_stale
 
-    async def _send(
-        self,
-        route: Route,
-        body: bytes,
-        intended: float | None,
-        timeouts: Timeouts | None,
-        headers: Mapping[str, str] | None,
-        *,
-        streamed: bool,
-        timing: Timing | None = None,
-    ) -> tuple[Call, Connection]:
-        loop = asyncio.get_running_loop()
-        if timing is None:
-            now = monotonic()
-            timing = Timing(now if intended is None else intended, now)
-        limits = timeouts or self._timeouts
-        call = Call(loop, route.method, timing, limits, self._limits)
-        if streamed:
-            call.began = loop.create_future()
-            call.held = deque()
-        origin = route.origin
-        connection = None if timing.retried_stale else self._kept(origin)
-        if connection is None:
-            connection = await self._connect(origin, call)
+    def _call(self, route: Route, intended: float | None, timeouts: Timeouts | None) -> Call:
+        now = monotonic()
+        timing = Timing(now if intended is None else intended, now)
+        return Call(asyncio.get_running_loop(), route.method, timing, timeouts or self._timeouts, self._limits)
+
+    def _again(self, route: Route, call: Call) -> Call:
+        """The same call anew, after a kept connection turned out to be closed."""
+        timing = Timing(call.timing.intended, call.timing.started, retried_stale=True)
+        return Call(asyncio.get_running_loop(), route.method, timing, call.timeouts, self._limits)
+
+    def _begin(
+        self, connection: Connection, call: Call, route: Route, body: bytes, headers: Mapping[str, str] | None
+    ) -> None:
         self._busy.add(connection)
         extra = _ACCEPT + header_lines(headers) if headers else _ACCEPT
-        proxy = self._proxies.for_origin(origin)
-        if proxy is not None and not origin.secure:
-            extra += _authorization(proxy)
-        connection.begin(call, route.request(body, extra, absolute=proxy is not None and not origin.secure))
+        origin = route.origin
+        absolute = False
+        if self._proxies.any and not origin.secure:
+            proxy = self._proxies.for_origin(origin)
+            if proxy is not None:
+                absolute = True
+                extra += _authorization(proxy)
+        connection.begin(call, route.request(body, extra, absolute=absolute))
         if self._sweeper is None:
-            self._sweeper = loop.call_later(_SWEEP_S, self._sweep)
-        return call, connection
+            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 
     # --- connections
 
@@ -246,7 +243,7 @@ class Client:
                 await tunnel(sock, origin, proxy)
 
             def made() -> Connection:
-                return Connection(str(origin), lambda connection: self._released(origin, connection))
+                return Connection(str(origin), lambda connection: self._released(origin, connection), self._heads)
 
             _, connection = await loop.create_connection(
                 made, sock=sock, ssl=context if origin.secure else None,

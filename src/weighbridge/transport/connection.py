@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import httptools
 import msgspec
@@ -40,6 +40,9 @@ class Limits(msgspec.Struct, frozen=True):
     body_bytes: int = 64 * 2**20
 
 
+_HEAD_END = b"\r\n\r\n"
+_KNOWN_HEADS = 1024
+_KNOWN_HEAD_BYTES = 4096
 HIGH_WATER = 1 << 20
 LOW_WATER = 1 << 18
 
@@ -78,6 +81,12 @@ class Call:
         self.flowing = True
         self.on_read: Callable[[], None] | None = None
 
+    def streamed(self) -> Self:
+        """Made to be read as it comes."""
+        self.began = self.whole.get_loop().create_future()
+        self.held = deque()
+        return self
+
     def overdue(self, now: float) -> TimedOut | None:
         """The time-out that has passed by `now`, if any."""
         limits, timing = self.timeouts, self.timing
@@ -106,8 +115,16 @@ class Call:
             self.on_read()
 
 
+class Head(NamedTuple):
+    """A reply's head that was read and found good: the same bytes say the same again. `length` is its body's."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    length: int
+
+
 class Connection(asyncio.Protocol):
-    """Speaks to one origin, one call at a time."""
+    """Speaks to one origin, one call at a time. `heads` is shared by the client's connections."""
 
     __slots__ = (
         "_body_left",
@@ -116,10 +133,13 @@ class Connection(asyncio.Protocol):
         "_head_bytes",
         "_head_size",
         "_headers",
+        "_heads",
         "_keep_alive",
         "_now",
         "_parser",
         "_pieces",
+        "_raw",
+        "_raw_length",
         "_release",
         "closed",
         "idle_since",
@@ -128,20 +148,24 @@ class Connection(asyncio.Protocol):
         "where",
     )  # fmt: skip
 
-    def __init__(self, where: str, release: Callable[[Connection], None]) -> None:
+    def __init__(self, where: str, release: Callable[[Connection], None], heads: dict[bytes, Head]) -> None:
         self.where = where
+        self._heads = heads
         self._release = release
         self.transport: asyncio.Transport | None = None
         self.closed = False
         self.used = False
         self.idle_since = 0.0
         self._call: Call | None = None
-        self._parser: Any = None
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._now = 0.0
         self._reset()
 
     def _reset(self) -> None:
         self._headers: list[tuple[str, str]] = []
         self._head_bytes = self._head_size = 0  # as read, and as parsed
+        self._raw = b""
+        self._raw_length = 0
         self._body_left = 0
         self._pieces: list[bytes] = []
         self._decoder: Decoder | None = None
@@ -155,8 +179,6 @@ class Connection(asyncio.Protocol):
     def begin(self, call: Call, request: bytes) -> None:
         """Send a request. Its last byte is handed to the socket here."""
         self._call = call
-        self._parser = httptools.HttpResponseParser(self)
-        self._reset()
         call.timing.reused = self.used
         self.used = True
         transport = self.transport
@@ -172,9 +194,47 @@ class Connection(asyncio.Protocol):
             return
         if call.timing.first_byte is None:
             call.timing.first_byte = now
+            if call.held is None and self._known(call, data, now):
+                return
         call.last_read = now
         if call.reply is None:
             self._head_bytes += len(data)
+        self._parse(call, data, now)
+
+    def _known(self, call: Call, data: bytes, now: float) -> bool:
+        """Takes a reply that came whole in its first read under a head that was read before; True where it did."""
+        end = data.find(_HEAD_END) + 4
+        if not 4 <= end <= _KNOWN_HEAD_BYTES:
+            return False
+        raw = data[:end]
+        known = self._heads.get(raw)
+        if known is None:
+            self._raw, self._raw_length = raw, len(data) - end
+            return False
+        if len(data) != end + known.length or call.method == "HEAD" or known.length > call.limits.body_bytes:
+            return False
+        reply = Reply(known.status, known.headers, call.timing, [(now, data[end:])] if known.length else [])
+        call.timing.end = now
+        call.reply = reply
+        self._call = None
+        call.whole.set_result(reply)
+        self._release(self)
+        return True
+
+    def _learn(self, reply: Reply, call: Call) -> None:
+        """Keeps a head, where it came whole with its body, in no coding, and the connection goes on after it."""
+        raw, self._raw = self._raw, b""
+        length = reply.header("content-length")
+        if not raw or call.method == "HEAD" or self._decoder is not None or length is None or not self._keep_alive:
+            return
+        if int(length) != self._raw_length or reply.status < 200 or reply.header("transfer-encoding") is not None:
+            return
+        heads = self._heads
+        if len(heads) >= _KNOWN_HEADS:
+            heads.clear()
+        heads[raw] = Head(reply.status, reply.headers, self._raw_length)
+
+    def _parse(self, call: Call, data: bytes, now: float) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -235,6 +295,7 @@ class Connection(asyncio.Protocol):
         if call.began is not None and not call.began.done():
             call.began.set_result(reply)
         if call.method == "HEAD":
+            self._raw = b""
             self._keep_alive = False  # the parser would wait for the body that a HEAD reply only announces
             self.on_message_complete()
 
@@ -251,10 +312,14 @@ class Connection(asyncio.Protocol):
             self._decoder.finish()
         call.timing.end = self._now or monotonic()
         self._call = None
+        if self._raw:
+            self._learn(call.reply, call)
         call.whole.set_result(call.reply)
+        keep = self._keep_alive
+        self._reset()
         if call.on_read is not None:
             call.on_read()
-        if self._keep_alive and not self.closed:
+        if keep and not self.closed:
             self._release(self)
         else:
             self.abort()

@@ -49,6 +49,11 @@ class Proxies:
         rules = tuple(rule.strip().lower() for rule in (said("no_proxy") or "").split(",") if rule.strip())
         return cls(Proxy.at(http) if http else None, Proxy.at(https) if https else None, rules)
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a proxy at all."""
+        return self.http is not None or self.https is not None
+
     def for_origin(self, origin: Origin) -> Proxy | None:
         proxy = self.https if origin.secure else self.http
         if proxy is None or any(_matches(rule, origin) for rule in self.no_proxy):

@@ -12,7 +12,7 @@ from time import monotonic
 import msgspec
 
 from weighbridge.errors import MeasurementError
-from weighbridge.transport.server_connection import Connection, Handler, Responder, ServerLimits, ServerRequest
+from weighbridge.transport.server_connection import Connection, Handler, Head, Responder, ServerLimits, ServerRequest
 
 __all__ = ["Handler", "Responder", "Server", "ServerLimits", "ServerRequest", "serve"]
 
@@ -33,6 +33,7 @@ class Server:
     def __init__(self, handler: Handler, limits: ServerLimits) -> None:
         self.connections: set[Connection] = set()
         self.stats = Stats()
+        self.heads: dict[bytes, Head] = {}
         self.port = 0
         self.url = ""
         self.closing = False
