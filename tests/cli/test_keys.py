@@ -25,7 +25,7 @@ def test_a_key_is_made_listed_and_revoked(home: Path, capsys: pytest.CaptureFixt
     key = capsys.readouterr().out.strip()
     keys = Keys(home=home)
     grant = keys.authenticate(f"Bearer {key}", NOW)
-    assert grant.endpoints == {"a", "b"}
+    assert grant.endpoints == frozenset({"a", "b"})
     said = [str(limit) for limit in (*grant.rules.limits, *grant.rules.budgets)]
     assert said == ["600 requests/min", "200000 tokens/min", "20 at a time", "$5.00/day"]
     with pytest.raises(Denied, match="expired"):

@@ -96,11 +96,11 @@ def test_a_refusal_eats_nothing_of_any_other_limit(refusing: str) -> None:
     who = grant(*limits, budgets=("$1/day" if refusing == "budget" else "$1000/day",))
     held = admission.admit(who, "e", tokens=90, usd=0.9, now=NOW)
     before = held.headers
-    spent = [purse.spent() for purse in admission._budgets.purses.values()]
+    spent = [purse.spent() for purse in admission.budgets.purses.values()]
     for _ in range(20):
         assert denied(admission, who, tokens=20, usd=0.2).status == 429
     assert held.headers == before
-    assert [purse.spent() for purse in admission._budgets.purses.values()] == spent
+    assert [purse.spent() for purse in admission.budgets.purses.values()] == spent
     assert [gate.seen for gate in admission._plans["app", "e"].gates] == [1]
 
 
@@ -279,8 +279,8 @@ def test_a_full_disk_counts_limits_alone_and_lets_no_money_through(
     """Requests go on when the disk is full; a budget that cannot be kept is refused, and never a bus error."""
     admission = Admission(home=tmp_path)
     monkeypatch.setattr("os.posix_fallocate", full)
-    fill(admission._limits.board)
-    fill(admission._budgets.board)
+    fill(admission.limits.board)
+    fill(admission.budgets.board)
     for _ in range(3):
         admission.admit(grant(REQUESTS), "e", tokens=0, usd=0, now=NOW)
     denied(admission, grant(REQUESTS))

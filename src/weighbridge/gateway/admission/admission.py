@@ -9,7 +9,7 @@ from typing import Final
 
 from weighbridge.gateway.admission import refusing
 from weighbridge.gateway.admission.board import Board, Busy
-from weighbridge.gateway.admission.budgets import Budgets
+from weighbridge.gateway.admission.budgets import Budgets, Purse
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.limits import Limits
 from weighbridge.gateway.admission.plan import Plan, Plans
@@ -50,12 +50,12 @@ class Admission:
             self._seat = Seat(folder, min(seats, BUDGET_SEATS))
             number = self._seat.number
         # Living with another number of seats is another file: a sum must know how many numbers there are.
-        self._limits = Limits(Board(folder / f"limits-{seats}.board" if folder else None, seats), number)
+        self.limits = Limits(Board(folder / f"limits-{seats}.board" if folder else None, seats), number)
         budget_seats = BUDGET_SEATS if folder else seats
-        self._budgets = Budgets(Board(folder / "budgets.board" if folder else None, budget_seats), number)
+        self.budgets = Budgets(Board(folder / "budgets.board" if folder else None, budget_seats), number)
         self._spare = Limits(Board(None, 2), 1)
         self._plans: dict[tuple[str, str], Plan] = {}
-        self._made = Plans(dict(endpoints or {}), self._limits, self._spare, self._budgets)
+        self._made = Plans(dict(endpoints or {}), self.limits, self._spare, self.budgets)
         self._free(number)
 
     def admit(self, grant: Grant, endpoint: str, *, tokens: int, usd: float | None, now: float) -> Ticket:
@@ -76,6 +76,11 @@ class Admission:
             done += 1  # noqa: SIM113 -- enumerate would make a pair a step
         return Ticket(self, plan, amounts[1], amounts[2], now)
 
+    def purses(self, grant: Grant, endpoint: str) -> list[Purse]:
+        """The budgets that hold for a grant at an endpoint. Raises Denied as `admit`."""
+        plan = self._plans.get((grant.name, endpoint))
+        return (plan if plan is not None and plan.grant is grant else self._plan(grant, endpoint)).purses
+
     def reload(self, endpoints: Mapping[str, Rules]) -> None:
         """The endpoints' rules from now on. What is counted and spent goes on."""
         self._made.endpoints = dict(endpoints)
@@ -84,21 +89,21 @@ class Admission:
     def tick(self, now: float) -> None:
         """Twice a second, off the request's path: dead workers' slots, leases ahead, idle money back. Never raises."""
         self.now = now
-        for purse in self._budgets.purses.values():
+        for purse in self.budgets.purses.values():
             purse.tick(now)
         with contextlib.suppress(Busy, OSError):
             self._reap()
 
     def flush(self) -> None:
         """Money spent, to the disk: what a power cut may forget is what came after. Off the event loop (seconds)."""
-        self._budgets.board.flush()
+        self.budgets.board.flush()
 
     def close(self) -> None:
         """Gives back what is leased and unspent, and this worker's seat. Nothing is admitted afterwards."""
-        for purse in self._budgets.purses.values():
+        for purse in self.budgets.purses.values():
             purse.give_back()
-        self._limits.board.close()
-        self._budgets.board.close()
+        self.limits.board.close()
+        self.budgets.board.close()
         if self._seat is not None:
             self._seat.leave()
 
@@ -124,14 +129,14 @@ class Admission:
     def _reap(self) -> None:
         if self._seat is None:
             return
-        for seat in self._limits.busy_seats() | self._budgets.busy_seats():
+        for seat in self.limits.busy_seats() | self.budgets.busy_seats():
             with self._seat.vacant(seat) as vacant:
                 if vacant:
                     self._free(seat)
 
     def _free(self, seat: int) -> None:
-        self._limits.free(seat)
-        self._budgets.free(seat)
+        self.limits.free(seat)
+        self.budgets.free(seat)
 
 
 def _seats(workers: int) -> int:

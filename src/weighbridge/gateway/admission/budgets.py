@@ -27,7 +27,7 @@ _DAY_S: Final = 86400
 _WANTS_S: Final = 3
 _IDLE_TICKS: Final = 6
 _ROWS: Final = 4
-_EXTRA: Final = 2
+_EXTRA: Final = 4
 
 
 def period_of(period: Period, now: float) -> tuple[int, float, float]:
@@ -45,13 +45,13 @@ class Purse:
     """One worker's part in one budget. Amounts are whole billionths of a dollar."""
 
     __slots__ = (
-        "_allowed",
         "_begins",
         "_board",
         "_ends",
         "_granted_row",
         "_idle",
         "_mark",
+        "_part",
         "_periods",
         "_seat",
         "_used_row",
@@ -76,7 +76,7 @@ class Purse:
         self._board, self._seat = board, seat
         self._periods, self._granted_row = row[:seats], row[seats : 2 * seats]
         self._used_row, self._wants = row[2 * seats : 3 * seats], row[3 * seats : 4 * seats]
-        self._allowed = row[4 * seats :]
+        self._part = row[4 * seats :]
         self.period = self.granted = self.used = self.flying = self._mark = self._idle = 0
         self._begins = self._ends = 0.0
 
@@ -115,22 +115,53 @@ class Purse:
     @property
     def ceiling(self) -> int:
         """What this machine may spend in this period."""
-        if not self.shared:
-            return self.limit
-        period, allowed = self._allowed
-        return min(self.limit, allowed) if period == self.period else 0
+        return min(self.limit, self.part()) if self.shared else self.limit
 
     @property
     def ends(self) -> float:
         """When the period is over and the whole budget is there again."""
         return self._ends
 
-    def allow(self, period: int, allowed: int) -> None:
-        """This machine's part in a budget it shares with others. The caller holds the board's lock."""
-        if self._allowed[0] != period:
-            self._allowed[1] = 0
-            self._allowed[0] = period
-        self._allowed[1] = allowed
+    def current(self, now: float) -> bool:
+        """Goes over to the period of `now` if need be; whether that worked."""
+        return self._begins <= now < self._ends or self._turn(now)
+
+    def part(self) -> int:
+        """What this machine was given of a budget that it shares with others."""
+        return self._part[1] if self._part[0] == self.period else 0
+
+    def elsewhere(self) -> int:
+        """What other machines were given, when that was last heard."""
+        return self._part[2] if self.shared and self._part[0] == self.period else 0
+
+    def others_lack(self) -> bool:
+        """Whether another machine was refused for want of money, when that was last heard."""
+        return bool(self._part[0] == self.period and self._part[3])
+
+    def lacks(self, amount: int, now: float) -> int:
+        """What this machine's part is short of for an amount."""
+        if not self.current(now):
+            return 0
+        have = max(self.granted, self.used)
+        return self.used + amount - have - (self.part() - self.committed())
+
+    def allow(self, period: int, part: int, elsewhere: int, *, lacking: bool) -> None:
+        """What this machine may spend of a budget that it shares, as the server told."""
+        row = self._part
+        with contextlib.suppress(Busy), self._board.locked():
+            if row[0] != period:
+                row[1] = 0  # before the period: another worker must not take the old part for the new period's
+                row[0] = period
+            row[1], row[2], row[3] = part, elsewhere, int(lacking)
+
+    def trim(self) -> int:
+        """Gives up what no worker of this machine has leased; what is left of its part."""
+        part = self.part()
+        with contextlib.suppress(Busy), self._board.locked():
+            part = min(self.part(), self.committed())
+            if self._part[0] == self.period:
+                self._part[1] = part
+        return part
 
     def tick(self, now: float) -> None:
         """Leases ahead of need where money is being spent, gives back what lies idle or what others lack."""
@@ -199,6 +230,7 @@ class Budgets:
         self.board = board
         self.seat = seat
         self.purses: dict[str, Purse] = {}
+        self._shared = False
         if board.rebooted:
             self._distrust()
 
@@ -209,7 +241,14 @@ class Budgets:
         if found is None:
             found = self.purses[name] = Purse(budget, self.board, name, self.seat)
         found.limit = round(budget.usd * NANO)
+        found.shared = self._shared
         return found
+
+    def share(self) -> None:
+        """From now on other machines spend of the same budgets."""
+        self._shared = True
+        for purse in self.purses.values():
+            purse.shared = True
 
     def free(self, seat: int) -> None:
         """Nobody lives in this seat: what its last worker leased and did not use is there for all."""

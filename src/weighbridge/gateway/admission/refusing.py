@@ -34,7 +34,7 @@ def _over_budget(plan: Plan, purse: Purse, name: str, amount: int, now: float) -
     if amount > purse.limit:
         message = f"The request may cost {price} where the budget is {name}: it can never be let in"
         return _no_money(message, None, lines)
-    if purse.spent() - purse.flying + amount <= purse.limit:
+    if purse.spent() + purse.elsewhere() - purse.flying + amount <= purse.limit:
         # Reserved by requests in flight, leased to another worker or machine, or the ledger was busy: soon it may fit.
         message = f"What is left of the budget of {name} is reserved by requests in flight; try again in a second"
         return Denied(429, message, "rate_limit_exceeded", type="budget", retry_after=1.0, headers=lines)

@@ -1,0 +1,212 @@
+"""Limits and budgets of several machines, by way of a Valkey or Redis server that no request waits for.
+
+Money: the server holds what each machine may spend of a budget (its part), and a script raises a part only while the
+sum of parts stays within the budget. On the machine the part is what its workers lease from, so the same rules hold
+there as on a single machine: whatever dies when, nothing is overspent. A machine that is gone for good keeps its part
+until the day or month is over. The server must not lose its data (`appendonly yes`); if it does, machines that live
+report their parts again.
+
+Requests, tokens, requests at the same time: each machine tells the server what it counted, twice a second, and writes
+what the others counted into seat 0 of its board. So between machines a limit may be exceeded by what the others let in
+since (half a second, and longer while the server is away).
+
+Every message carries a growing number, and the server ignores one that arrives late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Final
+
+from weighbridge.gateway.admission.admission import Admission
+from weighbridge.gateway.admission.board import Busy
+from weighbridge.gateway.admission.budgets import Purse
+from weighbridge.gateway.admission.denied import Denied
+from weighbridge.gateway.admission.elsewhere import Elsewhere
+from weighbridge.gateway.admission.grant import Grant
+from weighbridge.gateway.admission.rules import NANO
+from weighbridge.gateway.admission.ticket import Ticket
+from weighbridge.gateway.admission.valkey import Reply, Script, Valkey, ValkeyFailed, Word
+
+_TURN_S: Final = 0.25
+_KEEP_S: Final = 86400
+_AGAIN_S: Final = 0.2
+"""A budget that was empty is not asked for again sooner: a storm of refusals must not reach the server."""
+_PART: Final = Script("""
+local me, number, part = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local need, limit, now, must = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
+local all = redis.call('HGETALL', KEYS[1])
+local others, machines, lacking = 0, 1, 0
+for at = 1, #all, 2 do
+  local kind, who, value = string.sub(all[at], 1, 1), string.sub(all[at], 3), tonumber(all[at + 1])
+  if who == me then
+    if kind == 'n' and number <= value then return {-1, 0, 0} end
+  elseif kind == 'p' then
+    others, machines = others + value, machines + 1
+  elseif kind == 'w' and value > now - 3 then
+    lacking = 1
+  end
+end
+local left, more = limit - others - part, 0
+if need > 0 and need <= left then
+  more = need
+  if lacking == 0 then more = math.max(need, math.floor(left / (2 * machines))) end
+elseif need > 0 and must then
+  redis.call('HSET', KEYS[1], 'w:' .. me, ARGV[6])
+end
+part = string.format('%.0f', part + more)
+redis.call('HSET', KEYS[1], 'p:' .. me, part, 'n:' .. me, ARGV[2])
+redis.call('EXPIRE', KEYS[1], ARGV[8])
+return {tonumber(part), lacking, others}
+""")
+
+
+class Fleet:
+    """One worker's link to the other machines. `sync` twice a second; `admit` in place of Admission's."""
+
+    def __init__(self, admission: Admission, server: Valkey, *, home: Path | None = None, name: str = "wb") -> None:
+        self._admission = admission
+        self._budgets = admission.budgets
+        self._server = server
+        self._name = name
+        self._lock = asyncio.Lock()
+        self._number = 0
+        self._spent: dict[str, int] = {}
+        self._asked: dict[str, float] = {}
+        self._fd = -1
+        self.machine = secrets.token_hex(8)
+        if home is not None:
+            self.machine = _machine(home / "admission" / "machine")
+            self._fd = os.open(home / "admission" / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._budgets.share()
+        self._elsewhere = Elsewhere(admission.limits, server, self.machine, name)
+
+    async def admit(self, grant: Grant, endpoint: str, *, tokens: int, usd: float | None, now: float) -> Ticket:
+        """As Admission.admit. Only where this machine's part is short, the server is asked for more, once."""
+        try:
+            return self._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
+        except Denied as error:
+            if error.status != 429 or error.type not in {"budget", "insufficient_quota"}:
+                raise
+        price = self._admission.unpriced if usd is None else usd
+        with contextlib.suppress(ValkeyFailed, Busy):
+            await self._replenish(self._admission.purses(grant, endpoint), round((price or 0.0) * NANO), now)
+        return self._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
+
+    async def sync(self, now: float) -> bool:
+        """Parts ahead of need and back where idle; counts to and from the others. False where the server is away."""
+        try:
+            async with self._alone():
+                await self._ask(self._budgets.purses.values(), now, 0)
+                await self._elsewhere.sync(now)
+        except ValkeyFailed:
+            return False
+        except Busy:
+            pass  # another worker of this machine is at it
+        return True
+
+    async def close(self) -> None:
+        """Gives this machine's idle money back, as the last worker of it; closes the connection."""
+        with contextlib.suppress(ValkeyFailed, Busy):
+            async with self._alone():
+                await self._ask(self._budgets.purses.values(), self._admission.now, 0, last=True)
+        await self._server.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    async def _replenish(self, purses: Iterable[Purse], amount: int, now: float) -> None:
+        async with self._alone():
+            short = [purse for purse in purses if purse.lacks(amount, now) > 0]
+            ready = [purse for purse in short if not 0 <= now - self._asked.get(purse.name, -1.0) < _AGAIN_S]
+            if not short or len(ready) < len(short):
+                return
+            await self._ask(short, now, amount)
+            self._asked |= {purse.name: now for purse in short if purse.lacks(amount, now) > 0}
+
+    async def _ask(self, purses: Iterable[Purse], now: float, amount: int, *, last: bool = False) -> None:
+        """Tells the server each purse's part, and asks for more: what `amount` lacks, or ahead of what is spent."""
+        asked: list[tuple[Purse, int, int]] = []
+        calls: list[tuple[str, list[Word]]] = []
+        for purse in purses:
+            if not purse.current(now):
+                continue
+            need = purse.lacks(amount, now) if amount else 0 if last else self._ahead(purse)
+            part = purse.trim() if last or purse.others_lack() else purse.part()
+            asked.append((purse, purse.period, part))
+            keep = int(purse.ends - now) + _KEEP_S
+            words: list[Word] = [
+                self.machine,
+                self._next(),
+                part,
+                max(need, 0),
+                purse.limit,
+                int(now),
+                int(amount > 0),
+                keep,
+            ]
+            calls.append((f"{self._name}:{purse.name}:{purse.period}", words))
+        for (purse, period, part), reply in zip(asked, await self._server.run(_PART, calls), strict=True):
+            self._told(purse, period, part, reply)
+
+    def _told(self, purse: Purse, period: int, part: int, reply: Reply) -> None:
+        if not isinstance(reply, list) or len(reply) != 3:
+            return
+        new, lacking, others = reply
+        if isinstance(new, int) and isinstance(others, int) and new >= part:
+            purse.allow(period, new, others, lacking=bool(lacking))
+
+    def _ahead(self, purse: Purse) -> int:
+        """Twice what was spent since the last time, if that much is not there."""
+        spent = purse.spent()
+        before = self._spent.get(purse.name, spent)
+        self._spent[purse.name] = spent
+        wish = 2 * max(spent - before, 0)
+        rest = purse.part() - purse.committed()
+        return wish if rest < wish else 0
+
+    def _next(self) -> int:
+        """A number above every one that this machine ever sent."""
+        self._number = max(self._number, time.time_ns() // 1000) + 1
+        if self._fd >= 0:
+            self._number = max(self._number, int(os.pread(self._fd, 20, 0) or b"0") + 1)
+            os.pwrite(self._fd, b"%20d" % self._number, 0)
+        return self._number
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One worker of a machine at a time speaks for it. Raises Busy."""
+        async with self._lock:
+            end = time.monotonic() + _TURN_S
+            while self._fd >= 0:
+                try:
+                    fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > end:
+                        raise Busy from None
+                    await asyncio.sleep(0.002)
+            try:
+                yield
+            finally:
+                if self._fd >= 0:
+                    fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+
+def _machine(path: Path) -> str:
+    """This machine's name for the server: made once, and kept, so that its parts are found again."""
+    with contextlib.suppress(FileExistsError):
+        fresh = path.with_name(f"machine.{os.getpid()}")
+        fresh.write_text(secrets.token_hex(8))
+        try:
+            os.link(fresh, path)  # with its content, and only if nobody was first
+        finally:
+            fresh.unlink()
+    return path.read_text().strip()
