@@ -35,9 +35,9 @@ class AnthropicDialect:
     """One provider, spoken to in Anthropic's dialect. Routes are made once, here."""
 
     def __init__(self, provider: Provider) -> None:
-        headers = provider.request_headers()
-        if "anthropic-version" not in {name.lower() for name in headers}:
-            headers["anthropic-version"] = VERSION
+        # Names in one case: a version of one's own takes the place of the preset's, and does not stand beside it.
+        headers = {"anthropic-version": VERSION}
+        headers |= {name.lower(): value for name, value in provider.request_headers().items()}
         self.provider = provider
         self._route = Route.to("POST", provider.url("/messages"), headers)
         self._count = Route.to("POST", provider.url("/messages/count_tokens"), headers)
