@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
 from weighbridge.transport.faults import CallFailed
-from weighbridge.transport.sse import Event
+from weighbridge.transport.sse import Event, EventReader
 from weighbridge.wire.answer import Answer
 from weighbridge.wire.failure import Failure
 
@@ -52,6 +52,26 @@ class Streaming(Protocol):
     def finish(self) -> list[bytes]:
         """What is still to be said when the provider has closed the stream; nothing is made up for a cut one."""
         ...
+
+
+class Reader(Protocol):
+    """Cuts a stream's bytes into events. Raises EventTooLong, or FailedCall for bytes that are none."""
+
+    def feed(self, data: bytes) -> list[Event]: ...
+
+    def finish(self) -> list[Event]: ...
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """A Streaming whose bytes are no server-sent events: it brings what cuts them."""
+
+    def reader(self) -> Reader: ...
+
+
+def reader_of(streaming: object) -> Reader:
+    """What cuts the bytes of a stream into the events that its Streaming takes; None stands for OpenAI's own."""
+    return streaming.reader() if isinstance(streaming, Framed) else EventReader()
 
 
 class Dialect(Protocol):
