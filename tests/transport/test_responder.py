@@ -38,7 +38,7 @@ class Written:
 
 
 def responder(link: Written, *, keep: bool = True, chunked: bool = True, head_only: bool = False) -> Responder:
-    return Responder(link, keep=keep, chunked=chunked, head_only=head_only)
+    return Responder(link, keep=keep, chunked=chunked, method="HEAD" if head_only else "GET")
 
 
 def test_a_whole_reply_is_one_write() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
+from functools import partial
 from time import monotonic, time
 from typing import Final
 
@@ -13,14 +13,16 @@ import msgspec
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.denied import Denied
 from weighbridge.gateway.admission.keys import Grant, Keys
+from weighbridge.gateway.admission.ticket import Ticket
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting
-from weighbridge.gateway.endpoints import Endpoint, output_bound
+from weighbridge.gateway.endpoints import Endpoint
 from weighbridge.gateway.metrics import Metrics
-from weighbridge.gateway.refusal import Refusal
+from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.serving import Serving
 from weighbridge.providers.candidate import Api
 from weighbridge.records.capture import Capture
+from weighbridge.records.exchange import Api as RecordedApi
 from weighbridge.records.exchange import (
     Exchange,
     Features,
@@ -34,12 +36,13 @@ from weighbridge.records.recorder import Recorder
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client
 from weighbridge.transport.responder import Responder
-from weighbridge.transport.server import ServerRequest
+from weighbridge.transport.server import Handler, ServerRequest
 from weighbridge.wire.failure import Failure
 
 log = logging.getLogger(__name__)
 
 _BYTES_PER_TOKEN: Final = 4
+_USUAL_OUTPUT: Final = 1024  # tokens to reckon with where the client sets no limit
 _JSON: Final = b"Content-Type: application/json\r\n"
 _GONE: Final = Refusal(503, "the gateway is shutting down", code="shutting_down", mend="Try again", retry_after=1.0)
 _feedback = msgspec.json.Decoder(type=dict[str, object]).decode
@@ -55,12 +58,16 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class _Came:
-    """A request as it came, and what has been found out about it. `at` is Unix seconds, `line` its id for the reply."""
+    """A request as it came, and what has been found out about it. `at` is Unix seconds, `line` its id for the reply.
 
-    __slots__ = ("api", "asked", "at", "grant", "id", "line", "request", "setup")
+    `recorded_as` is the API the client spoke, where another one was made of it.
+    """
 
-    def __init__(self, api: Api, request: ServerRequest, setup: Setup) -> None:
+    __slots__ = ("api", "asked", "at", "grant", "id", "line", "recorded_as", "request", "setup", "ticket")
+
+    def __init__(self, api: Api, request: ServerRequest, setup: Setup, recorded_as: RecordedApi) -> None:
         self.api: Api = api
+        self.recorded_as: RecordedApi = recorded_as
         self.request = request
         self.setup = setup
         self.at = time()
@@ -68,6 +75,7 @@ class _Came:
         self.line = b"X-Request-Id: %b\r\n" % self.id.encode()
         self.grant: Grant | None = None
         self.asked: Asked | None = None
+        self.ticket: Ticket | None = None
 
 
 class Gateway:
@@ -81,7 +89,7 @@ class Gateway:
         self._recorder = recorder
         self._metrics = metrics
         self._apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
-        self._others: dict[tuple[str, str], Callable[[ServerRequest, Responder], Awaitable[None]]] = {
+        self._others: dict[tuple[str, str], Handler] = {
             ("GET", "/health"): self._healthy,
             ("GET", "/ready"): self._ready,
             ("GET", "/metrics"): self._metered,
@@ -89,74 +97,72 @@ class Gateway:
             ("POST", "/v1/feedback"): self._fed_back,
         }
 
-    async def handle(self, request: ServerRequest, responder: Responder) -> None:
-        """The server's handler."""
+    def handle(self, request: ServerRequest, responder: Responder) -> Awaitable[None] | None:
+        """The server's handler: answers at once, in a callback, or in what is to be awaited."""
         api = self._apis.get(request.path)
         if api is not None and request.method == "POST":
-            await self._complete(api, request, responder)
-            return
+            return self.complete(api, request, responder, recorded_as=api)
         other = self._others.get((request.method, request.path))
         if other is not None:
-            await other(request, responder)
-            return
+            return other(request, responder)
         known = api is not None or any(path == request.path for _, path in self._others)
         what = f"{request.path} does not take {request.method}" if known else f"nothing is served at {request.path}"
         mend = "See GET /v1/models for the endpoints, and POST /v1/chat/completions to ask one"
-        _refuse(responder, Refusal(405 if known else 404, what, code="unknown_url", mend=mend))
+        refuse(responder, Refusal(405 if known else 404, what, code="unknown_url", mend=mend))
+        return None
 
     # --- completions
 
-    async def _complete(self, api: Api, request: ServerRequest, responder: Responder) -> None:
-        came = _Came(api, request, self.setup)
+    def complete(
+        self, api: Api, request: ServerRequest, responder: Responder, *, recorded_as: RecordedApi
+    ) -> Awaitable[None] | None:
+        """Lets a request in, or not, and serves it; what is to be awaited, if anything."""
+        came = _Came(api, request, self.setup, recorded_as)
         setup = came.setup
         try:
             came.grant = grant = setup.keys.authenticate(_key_of(request.headers), came.at)
             came.asked = asked = Asked(api, request.body)
             endpoint = _endpoint(setup, asked, grant)
-            tokens, output = asked.size // _BYTES_PER_TOKEN, output_bound(asked)
-            ticket = setup.admission.admit(
+            tokens, output = asked.size // _BYTES_PER_TOKEN, asked.limit or _USUAL_OUTPUT
+            came.ticket = ticket = setup.admission.admit(
                 grant, endpoint.name, tokens=tokens + output, usd=endpoint.at_most(tokens, output), now=came.at
             )
         except (Denied, Refusal) as error:
             self._refused(came, error)
-            _refuse(responder, error, came.line)
-            return
+            refuse(responder, error, came.line)
+            return None
         calls = Attempting(self._client, self._health, endpoint, asked, request.at)
-        serving = Serving(calls, endpoint, asked, responder, request.at, came.line + ticket.headers)
-        try:
-            await serving.run()
-        except Refusal as error:
-            serving.outcome, serving.status = "failed", error.status
-            _refuse(responder, error, serving.lines)
-        except asyncio.CancelledError:
-            raise  # the client has gone
-        except BaseException:
-            serving.outcome, serving.status = "failed", serving.status or 500
-            raise
-        finally:
-            record = self._record(came, grant, serving, calls)
-            usage = record.usage
-            known = usage.input is not None and usage.output is not None
-            ticket.settle((usage.input or 0) + (usage.output or 0) if known else None, record.cost)
-            self._metrics.note(record)
-            self._recorder.append(record)
+        lines = came.line + ticket.headers
+        serving = Serving(calls, endpoint, asked, responder, lines, partial(self._over, came))
+        return serving.begin()
 
-    def _record(self, came: _Came, grant: Grant, serving: Serving, calls: Attempting) -> Exchange:
-        attempts = tuple(calls.attempts)
-        asked, request, first = serving.asked, came.request, serving.first
-        won = next((one for one in reversed(attempts) if one.target == serving.target and one.failure is None), None)
+    def _over(self, came: _Came, serving: Serving) -> None:
+        """The request has ended: its limits and budgets are settled, and its record is made."""
+        record = self._record(came, serving)
+        usage = record.usage
+        known = usage.input is not None and usage.output is not None
+        if came.ticket is not None:
+            came.ticket.settle((usage.input or 0) + (usage.output or 0) if known else None, record.cost)
+        self._metrics.note(record)
+        self._recorder.append(record)
+
+    def _record(self, came: _Came, serving: Serving) -> Exchange:
+        attempts = tuple(serving.calls.attempts)
+        asked, request, first, grant = serving.asked, came.request, serving.first, came.grant
+        target = serving.target
+        won = next((one for one in reversed(attempts) if one.target == target and one.failure is None), None)
         record = Exchange(
             id=came.id,
             at=came.at,
             endpoint=serving.endpoint.name,
-            api=asked.api,
+            api=came.recorded_as,
             outcome=serving.outcome,
-            key=grant.name,
-            tenant=grant.tenant,
+            key=grant.name if grant is not None else None,
+            tenant=grant.tenant if grant is not None else None,
             streamed=asked.stream,
             status=serving.status,
             failure=serving.failure,
-            route=Route(serving.target, serving.reason),
+            route=Route(target, serving.reason),
             attempts=attempts,
             usage=summed_usage(attempts),
             cost=summed_cost(attempts) if attempts else 0.0,
@@ -164,7 +170,7 @@ class Gateway:
             total=monotonic() - request.at,
             finish_reason=won.finish_reason if won is not None else None,
             trace=_trace(request.headers),
-            features=Features(body_bytes=asked.size, max_tokens=asked.most_output),
+            features=Features(body_bytes=asked.size, max_tokens=asked.limit),
         )
         capture = came.setup.captures.get(record.endpoint)
         return record if capture is None else _captured(record, capture, request.body, serving.body)
@@ -175,7 +181,7 @@ class Gateway:
             id=came.id,
             at=came.at,
             endpoint=asked.name[:200] if asked is not None else "",
-            api=came.api,
+            api=came.recorded_as,
             outcome="refused",
             key=grant.name if grant is not None else None,
             tenant=grant.tenant if grant is not None else None,
@@ -188,11 +194,11 @@ class Gateway:
 
     # --- the rest
 
-    async def _healthy(self, request: ServerRequest, responder: Responder) -> None:
+    def _healthy(self, request: ServerRequest, responder: Responder) -> None:
         del request
         responder.reply_encoded(200, _JSON, b'{"status":"ok"}')
 
-    async def _ready(self, request: ServerRequest, responder: Responder) -> None:
+    def _ready(self, request: ServerRequest, responder: Responder) -> None:
         del request
         if self.draining:
             responder.reply_encoded(503, _JSON, b'{"status":"draining"}')
@@ -205,16 +211,16 @@ class Gateway:
         body = {"status": "ready", "endpoints": ready, "records_lost": self._recorder.lost}
         responder.reply_encoded(200, _JSON, msgspec.json.encode(body))
 
-    async def _metered(self, request: ServerRequest, responder: Responder) -> None:
+    def _metered(self, request: ServerRequest, responder: Responder) -> None:
         del request
         lines = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
         responder.reply_encoded(200, lines, self._metrics.text(lost=self._recorder.lost))
 
-    async def _models(self, request: ServerRequest, responder: Responder) -> None:
+    def _models(self, request: ServerRequest, responder: Responder) -> None:
         try:
             grant = self.setup.keys.authenticate(_key_of(request.headers), time())
         except Denied as error:
-            _refuse(responder, error)
+            refuse(responder, error)
             return
         data = [
             {"id": name, "object": "model", "created": 0, "owned_by": "weighbridge"}
@@ -223,12 +229,12 @@ class Gateway:
         ]
         responder.reply_encoded(200, _JSON, msgspec.json.encode({"object": "list", "data": data}))
 
-    async def _fed_back(self, request: ServerRequest, responder: Responder) -> None:
+    def _fed_back(self, request: ServerRequest, responder: Responder) -> None:
         try:
             grant = self.setup.keys.authenticate(_key_of(request.headers), time())
             self._recorder.append(_said(request.body, grant))
         except (Denied, Refusal) as error:
-            _refuse(responder, error)
+            refuse(responder, error)
             return
         responder.reply_encoded(200, _JSON, b'{"status":"recorded"}')
 
@@ -280,14 +286,3 @@ def _trace(headers: Mapping[str, str]) -> str | None:
         return None
     parts = said.split("-")
     return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None
-
-
-def _refuse(responder: Responder, error: Denied | Refusal, lines: bytes = b"") -> None:
-    if responder.started:
-        return
-    if isinstance(error, Refusal):
-        own = "".join(f"{name}: {value}\r\n" for name, value in error.lines()).encode("latin-1", "replace")
-        responder.reply_encoded(error.status, own + lines, error.body())
-        return
-    said = {"message": error.message, "type": error.type, "param": None, "code": error.code}
-    responder.reply_encoded(error.status, _JSON + error.headers + lines, msgspec.json.encode({"error": said}))

@@ -8,13 +8,11 @@ import msgspec
 
 from weighbridge.gateway.refusal import Refusal
 from weighbridge.providers.candidate import Api
-from weighbridge.routing.policy import Features
 from weighbridge.wire.reading import shown
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
-_BYTES_PER_TOKEN: Final = 4
 _TRUE: Final = b"true"
 _DULL: Final = frozenset({b"null", b"[]", b"{}", b"false", b"1", b"0", b'"none"', b'"auto"', b'"text"'})
 """Values that ask for nothing special, whatever the key."""
@@ -34,9 +32,10 @@ _AUDIO: Final = b'"input_audio"'
 
 class Asked:
     """One request. `name` is the endpoint asked for, `fields` the body without `model`: values are msgspec.Raw but for
-    `stream_options`, which is decoded where it is there at all. `size` is the body's, in bytes."""
+    `stream_options`, which is decoded where it is there at all. `size` is the body's, in bytes; `limit` is how many
+    tokens the client allows for the answer (None: it does not say)."""
 
-    __slots__ = ("_document", "api", "body", "fields", "include_usage", "name", "size", "stream")
+    __slots__ = ("_document", "api", "body", "fields", "include_usage", "limit", "name", "size", "stream")
 
     def __init__(self, api: Api, body: bytes) -> None:
         """Raises Refusal (400) where the body is no JSON object with a `model`."""
@@ -58,6 +57,7 @@ class Asked:
         self.include_usage = False
         if "stream_options" in fields:
             self._options(fields)
+        self.limit = _limit(fields)
         self._document: dict[str, Any] | None = None
 
     def _options(self, fields: dict[str, Any]) -> None:
@@ -86,8 +86,8 @@ class Asked:
             self._document.pop("model", None)
         return self._document
 
-    def features(self) -> Features:
-        """What its route depends on."""
+    def needs(self) -> frozenset[str]:
+        """What it asks for that not every target can do: names of NEEDS, "images" and "input_audio"."""
         fields = self.fields
         needs = NEEDS & fields.keys()
         if needs:
@@ -99,14 +99,13 @@ class Asked:
                 needs |= {"images"}
             if _AUDIO in said:
                 needs |= {"input_audio"}
-        return Features(needs, self.size // _BYTES_PER_TOKEN, self.stream)
+        return needs
 
-    @property
-    def most_output(self) -> int | None:
-        """Tokens the client allows for the answer; None where it does not say."""
-        for name in ("max_completion_tokens", "max_tokens"):
-            value = self.fields.get(name)
-            if value is not None:
-                text = bytes(value)
-                return int(text) if text.isdigit() and len(text) < 10 else None
+
+def _limit(fields: dict[str, Any]) -> int | None:
+    """Tokens the client allows for the answer; None where it does not say."""
+    value = fields.get("max_completion_tokens") or fields.get("max_tokens")
+    if value is None:
         return None
+    text = bytes(value)
+    return int(text) if text.isdigit() and len(text) < 10 else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ from weighbridge.providers.dialect import Dialect, FailedCall
 from weighbridge.records.exchange import Attempt
 from weighbridge.routing.course import Bounds, Try
 from weighbridge.routing.health import Health
-from weighbridge.transport.client import Client, Incoming, Timeouts
-from weighbridge.transport.faults import CallFailed, TimedOut
+from weighbridge.transport.client import Client, Incoming, Timeouts, stale
+from weighbridge.transport.connection import Call
+from weighbridge.transport.faults import CallFailed, ConnectionLost, TimedOut
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 from weighbridge.wire.answer import Usage
@@ -58,15 +60,52 @@ class Sent:
 class Attempting:
     """The attempts of one exchange; `attempts` are their records, in the order they ended."""
 
-    __slots__ = ("_asked", "_client", "_endpoint", "_health", "_started", "attempts")
+    __slots__ = ("_asked", "_client", "_endpoint", "_health", "attempts", "started")
 
     def __init__(self, client: Client, health: Health, endpoint: Endpoint, asked: Asked, started: float) -> None:
         self._client = client
         self._health = health
         self._endpoint = endpoint
         self._asked = asked
-        self._started = started
+        self.started = started
         self.attempts: list[Attempt] = []
+
+    def at_once(self, step: Try, then: Callable[[Whole | Failure], None]) -> Callable[[], None] | None:
+        """Like `whole`, without a task: `then` is called with what came of it. Returns what gives the attempt up (the
+        client has gone; `then` is not called), or None where it cannot be made at once, and nothing was sent."""
+        upstream = self._endpoint.upstreams[step.target]
+        if not upstream.plain:
+            return None
+        outgoing = upstream.outgoing(self._asked)
+        sent = Sent(step, upstream, monotonic())
+        ended = partial(self._at_once_ended, sent, then)
+        close = self._client.begin(outgoing.route, outgoing.body, ended, timeouts=_timeouts(step.limits))
+        if close is None:
+            return None
+        self._health.started(step.target, sent.began)
+        return partial(self._given_up, sent, close)
+
+    def _given_up(self, sent: Sent, close: Callable[[], None]) -> None:
+        close()
+        self.gone(sent)
+
+    def _at_once_ended(self, sent: Sent, then: Callable[[Whole | Failure], None], call: Call) -> None:
+        sent.timing = call.timing
+        dialect = sent.upstream.dialect
+        if call.reply is None or call.error is not None:
+            error = call.error or ConnectionLost("the connection was closed")
+            then(self._failed(sent, dialect.failure_of(error), free=_unsent(error) or stale(call)))
+            return
+        try:
+            body = self._body(dialect, call.reply)
+            view = _view(body)
+            if view.error is not None:
+                raise FailedCall(dialect.in_band(body, call.reply.headers))  # noqa: TRY301 - as in `whole`
+        except FailedCall as error:
+            then(self._failed(sent, error.failure, free=True))
+            return
+        self._done(sent, view)
+        then(Whole(body, sent.step.target, sent.step.reason))
 
     async def whole(self, step: Try) -> Whole | Failure:
         """One call for a reply that is not streamed. Raises CancelledError, and Refusal for a body nobody can read."""
@@ -162,7 +201,7 @@ class Attempting:
                 target=sent.step.target,
                 provider=model.provider.name,
                 model=model.model,
-                started=began - self._started,
+                started=began - self.started,
                 answered=view.model,
                 connect=_connect(sent.timing),
                 total=now - began,
@@ -214,7 +253,7 @@ class Attempting:
                 target=sent.step.target,
                 provider=model.provider.name,
                 model=model.model,
-                started=began - self._started,
+                started=began - self.started,
                 answered=relay.model if relay is not None else None,
                 connect=_connect(sent.timing),
                 ttft=first - began if first is not None else None,

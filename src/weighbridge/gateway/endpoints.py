@@ -14,7 +14,6 @@ from weighbridge.config.sections import EndpointSection
 from weighbridge.config.serving import RouteSection
 from weighbridge.errors import UsageError
 from weighbridge.gateway.asked import NEEDS, Asked
-from weighbridge.gateway.refusal import Refusal
 from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.dialect import Dialect, Outgoing
 from weighbridge.providers.dialects import dialect_of
@@ -22,9 +21,11 @@ from weighbridge.providers.price import Bill, Price, context_window
 from weighbridge.providers.provider import Provider
 from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Adaptive, Hedge, Limits, Policy, Rescue, Retries, Target
+from weighbridge.routing.policy import Adaptive, Features, Hedge, Limits, Policy, Rescue, Retries, Target
 from weighbridge.wire.failure import ErrorClass
 
+_BYTES_PER_TOKEN: Final = 4
+_NOTHING: Final[frozenset[str]] = frozenset()
 _HELLO: Final[list[dict[str, Any]]] = [{"role": "user", "content": "Hello"}]
 _PICTURE: Final = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 _SOUND: Final = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
@@ -91,6 +92,12 @@ class Endpoint:
     upstreams: Mapping[str, Upstream]
     total: float
     dearest: tuple[float, float, float] | None
+    picky: bool
+
+    def features(self, asked: Asked) -> Features:
+        """What a request's route depends on; what it needs is looked at only where some target cannot do something."""
+        needs = asked.needs() if self.picky else _NOTHING
+        return Features(needs, asked.size // _BYTES_PER_TOKEN, asked.stream)
 
     def at_most(self, tokens: int, output: int) -> float | None:
         """USD that one request may cost; None where a price is unknown."""
@@ -124,7 +131,8 @@ def _endpoint(
         routes = Routes(policy, health)
     except UsageError as error:
         raise config.error(("endpoints", name, "route"), error.what, error.mend) from None
-    return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams))
+    picky = any(target.cannot for target in policy.targets)
+    return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams), picky)
 
 
 def _dearest(upstreams: Mapping[str, Upstream]) -> tuple[float, float, float] | None:
@@ -211,12 +219,3 @@ def _cannot(upstream: Upstream) -> frozenset[str]:
         if said:
             found.add(need)
     return frozenset(found & (NEEDS | {"images", "input_audio"}))
-
-
-def output_bound(asked: Asked) -> int:
-    """Tokens of answer to reckon with before the call."""
-    return asked.most_output or 1024
-
-
-def refused(error: UsageError) -> Refusal:
-    return Refusal.bad(error.what, mend=error.mend)

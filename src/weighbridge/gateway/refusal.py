@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from weighbridge.gateway.admission.denied import Denied
+from weighbridge.transport.responder import Responder
 from weighbridge.wire.failure import ErrorClass, Failure
 
 _KIND: Final[dict[int, str]] = {
@@ -109,3 +111,16 @@ class Refusal(Exception):
             found.append(("Retry-After", str(max(1, round(wait + 0.49)))))
             found.append(("Retry-After-Ms", str(round(wait * 1000))))
         return found
+
+
+def refuse(responder: Responder, error: Denied | Refusal, lines: bytes = b"") -> None:
+    """Answers with an error; `lines` are further header lines. Does nothing where an answer has begun."""
+    if responder.started:
+        return
+    if isinstance(error, Refusal):
+        own = "".join(f"{name}: {value}\r\n" for name, value in error.lines()).encode("latin-1", "replace")
+        responder.reply_encoded(error.status, own + lines, error.body())
+        return
+    said = {"message": error.message, "type": error.type, "param": None, "code": error.code}
+    own = b"Content-Type: application/json\r\n" + error.headers
+    responder.reply_encoded(error.status, own + lines, msgspec.json.encode({"error": said}))

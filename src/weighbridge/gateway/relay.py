@@ -13,8 +13,8 @@ from typing import Final
 import msgspec
 
 from weighbridge.providers.candidate import Api
-from weighbridge.providers.dialect import Dialect, FailedCall
-from weighbridge.transport.sse import Event, EventReader, EventTooLong
+from weighbridge.providers.dialect import Dialect, FailedCall, reader_of
+from weighbridge.transport.sse import Event, EventTooLong
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 from weighbridge.wire.views import ReplyView, decode_reply
@@ -43,7 +43,7 @@ class Relay:
         self._streaming = None if dialect.verbatim else dialect.streaming(api)
         self._done = False
         self._asked_usage = include_usage
-        self._reader = EventReader()
+        self._reader = reader_of(self._streaming)
         self._last: bytes | None = None
         self.first_token: float | None = None
         self.last = 0.0

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting, Opened, Whole
 from weighbridge.gateway.endpoints import Endpoint
-from weighbridge.gateway.refusal import Refusal
+from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.relay import error_event
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Outcome
@@ -29,22 +29,32 @@ T = TypeVar("T", Whole, Opened)
 
 
 class Serving:
-    """Answers one admitted request. After `run`, `outcome`, `status`, `failure` and `attempts` say what happened.
+    """Answers one admitted request; `over` is called once when it has ended, however it did. Then `outcome`, `status`,
+    `failure`, `target` and `calls.attempts` say what happened.
 
-    `lines` are header lines of every reply to it (its id, its limits).
+    `started` is when the request was read (monotonic seconds), `lines` are header lines of every reply to it.
     """
 
     __slots__ = (
-        *("_calls", "_course", "_responder", "asked", "body", "endpoint", "failure", "first", "lines", "outcome"),
-        *("reason", "started", "status", "target"),
+        *("_course", "_give_up", "_over", "_responder", "asked", "body", "calls", "endpoint", "failure", "first"),
+        *("lines", "outcome", "reason", "started", "status", "target"),
     )
 
     def __init__(
-        self, calls: Attempting, endpoint: Endpoint, asked: Asked, responder: Responder, started: float, lines: bytes
+        self,
+        calls: Attempting,
+        endpoint: Endpoint,
+        asked: Asked,
+        responder: Responder,
+        lines: bytes,
+        over: Callable[[Serving], None],
     ) -> None:
-        self._calls = calls
+        started = calls.started
+        self.calls = calls
         self._responder = responder
-        self._course = Course(endpoint.routes, asked.features(), started, started + endpoint.total)
+        self._course = Course(endpoint.routes, endpoint.features(asked), started, started + endpoint.total)
+        self._over = over
+        self._give_up: Callable[[], None] | None = None
         self.endpoint = endpoint
         self.asked = asked
         self.started = started
@@ -57,32 +67,70 @@ class Serving:
         self.first: float | None = None
         self.body: bytes | None = None
 
-    async def run(self) -> None:
-        """Answers the client. Raises Refusal where no bytes have reached it and none can; CancelledError where it has
-        gone (its upstream call is cancelled by then)."""
-        if self.asked.stream:
-            await self._stream()
-        else:
-            await self._whole()
+    def begin(self) -> Awaitable[None] | None:
+        """Sends at once where that needs no task, and answers in a callback; else what is to be awaited."""
+        course = self._course
+        step = course.next(None, monotonic(), _random())
+        if self.asked.stream or not isinstance(step, Try) or step.after > 0 or course.hedge_after() is not None:
+            return self._run(step)
+        self._give_up = self.calls.at_once(step, self._answered)
+        if self._give_up is None:
+            return self._run(step)
+        self._responder.on_disconnect = self._left
+        return None
+
+    def _answered(self, found: Whole | Failure) -> None:
+        """What came of the attempt that was made at once. Runs in the provider's callback."""
+        self._give_up = None
+        if isinstance(found, Failure):
+            step = self._course.next(found, monotonic(), _random())
+            self._responder.go_on(self._run(step))
+            return
+        try:
+            self._reply(found)
+        finally:
+            self._over(self)
+
+    def _left(self) -> None:
+        """The client has gone while the attempt made at once was under way."""
+        if self._give_up is not None:
+            self._give_up()
+            self._over(self)
+
+    async def _run(self, step: Try | Stop) -> None:
+        """Everything that waits. Raises CancelledError where the client has gone (its upstream call is cancelled)."""
+        try:
+            if self.asked.stream:
+                await self._stream(step)
+            else:
+                self._reply(await self._until_answered(self.calls.whole, step))
+        except Refusal as error:
+            self.outcome, self.status = "failed", error.status
+            refuse(self._responder, error, self.lines)
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self.outcome, self.status = "failed", self.status or 500
+            raise
+        finally:
+            self._over(self)
 
     # --- one reply, whole
 
-    async def _whole(self) -> None:
-        found = await self._until_answered(self._calls.whole)
+    def _reply(self, found: Whole) -> None:
         self._won(found.target, found.reason)
         self.body = found.body
         self.outcome, self.status = "ok", 200
         lines = JSON_LINES + self.endpoint.upstreams[found.target].lines + self.lines
         self._responder.reply_encoded(200, lines, found.body)
 
-    async def _until_answered(self, send: Callable[[Try], Awaitable[T | Failure]]) -> T:
-        """Follows the course to an answer. Raises Refusal at its end."""
+    async def _until_answered(self, send: Callable[[Try], Awaitable[T | Failure]], step: Try | Stop) -> T:
+        """Follows the course from a step on to an answer. Raises Refusal at its end."""
         course = self._course
-        step = course.next(None, monotonic(), _random())
         while True:
-            step = await self._due(step)
+            due = await self._due(step)
             after = course.hedge_after()
-            found = await send(step) if after is None else await self._hedged(send, step, after)
+            found = await send(due) if after is None else await self._hedged(send, due, after)
             if type(found) is not Failure:
                 return found  # type: ignore[return-value]  # T is Whole or Opened; a Failure is neither
             step = course.next(found, monotonic(), _random())
@@ -122,8 +170,8 @@ class Serving:
 
     # --- a stream
 
-    async def _stream(self) -> None:
-        opened = await self._until_answered(self._calls.opened)
+    async def _stream(self, step: Try | Stop) -> None:
+        opened = await self._until_answered(self.calls.opened, step)
         responder = self._responder
         lines = STREAM_LINES + self.endpoint.upstreams[opened.target].lines + self.lines
         self.status = 200
@@ -189,7 +237,7 @@ class Serving:
                 due = await self._due(step)
             except Refusal:
                 break
-            found = await self._calls.opened(due, delivered)
+            found = await self.calls.opened(due, delivered)
             if type(found) is Opened:
                 self._won(found.target, found.reason)
                 return found

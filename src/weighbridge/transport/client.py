@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Self
@@ -82,23 +82,41 @@ class Client:
         """Send, and wait for the whole reply. Raises CallFailed; when cancelled, the socket is closed at once."""
         call = self._call(route, intended, timeouts)
         connection = self._kept(route.origin) or await self._connect(route.origin, call)
-        self._begin(connection, call, route, body, headers)
-        try:
-            return await call.whole
-        except asyncio.CancelledError:
-            connection.abort()
-            raise
-        except ConnectionLost:
-            if not self._stale(call):
-                raise
-            call = self._again(route, call)
-            connection = await self._connect(route.origin, call)
+        while True:
+            assert call.whole is not None  # noqa: S101 - it has no `on_end`
             self._begin(connection, call, route, body, headers)
             try:
                 return await call.whole
             except asyncio.CancelledError:
                 connection.abort()
                 raise
+            except ConnectionLost:
+                if not stale(call):
+                    raise
+            call = self._again(route, call)
+            connection = await self._connect(route.origin, call)
+
+    def begin(
+        self,
+        route: Route,
+        body: bytes,
+        on_end: Callable[[Call], None],
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Callable[[], None] | None:
+        """Send at once on a kept connection, without a task: `on_end` is called when the call has ended, well or not.
+
+        Returns what closes the socket early (`on_end` is then not called), or None where no connection is at hand and
+        nothing was sent. A call that fails as `stale` may be sent once more.
+        """
+        connection = self._kept(route.origin)
+        if connection is None:
+            return None
+        now = monotonic()
+        call = Call(route.method, Timing(now, now), timeouts or self._timeouts, self._limits, None, on_end)
+        self._begin(connection, call, route, body, headers)
+        return connection.abort
 
     @asynccontextmanager
     async def stream(
@@ -111,39 +129,36 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Incoming]:
         """Send, and read the reply as it comes. Leaving the block before the end closes the socket."""
-        call = self._call(route, intended, timeouts).streamed()
+        call = self._call(route, intended, timeouts).streamed(asyncio.get_running_loop().create_future())
         connection = self._kept(route.origin) or await self._connect(route.origin, call)
         self._begin(connection, call, route, body, headers)
         try:
             try:
                 reply = await _begun(call)
             except ConnectionLost:
-                if not self._stale(call):
+                if not stale(call):
                     raise
-                call = self._again(route, call).streamed()
+                call = self._again(route, call).streamed(asyncio.get_running_loop().create_future())
                 connection = await self._connect(route.origin, call)
                 self._begin(connection, call, route, body, headers)
                 reply = await _begun(call)
             yield Incoming(call, connection, reply)
         finally:
-            if not call.whole.done():
+            if not call.over:
                 connection.abort()
+            if call.whole is not None:
                 call.whole.cancel()
-
-    @staticmethod
-    def _stale(call: Call) -> bool:
-        """A kept connection that the server closed before it saw the request: safe to send once more."""
-        return call.timing.reused and call.timing.first_byte is None and not call.timing.retried_stale
 
     def _call(self, route: Route, intended: float | None, timeouts: Timeouts | None) -> Call:
         now = monotonic()
         timing = Timing(now if intended is None else intended, now)
-        return Call(asyncio.get_running_loop(), route.method, timing, timeouts or self._timeouts, self._limits)
+        whole = asyncio.get_running_loop().create_future()
+        return Call(route.method, timing, timeouts or self._timeouts, self._limits, whole)
 
     def _again(self, route: Route, call: Call) -> Call:
         """The same call anew, after a kept connection turned out to be closed."""
         timing = Timing(call.timing.intended, call.timing.started, retried_stale=True)
-        return Call(asyncio.get_running_loop(), route.method, timing, call.timeouts, self._limits)
+        return Call(route.method, timing, call.timeouts, self._limits, asyncio.get_running_loop().create_future())
 
     def _begin(
         self, connection: Connection, call: Call, route: Route, body: bytes, headers: Mapping[str, str] | None
@@ -290,7 +305,7 @@ class Incoming:
 
     def _balance(self) -> None:
         call, transport = self._call, self._connection.transport
-        if transport is None or call.whole.done():
+        if transport is None or call.over:
             return
         if call.flowing and call.held_bytes > HIGH_WATER:
             call.flowing = False
@@ -311,11 +326,17 @@ class Incoming:
                 if not call.flowing:
                     self._balance()
                 yield piece
-            if call.whole.done():
-                call.whole.result()
+            if call.over:
+                if call.error is not None:
+                    raise call.error
                 return
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+
+
+def stale(call: Call) -> bool:
+    """A kept connection that the server closed before it saw the request: safe to send once more."""
+    return call.timing.reused and call.timing.first_byte is None and not call.timing.retried_stale
 
 
 async def _begun(call: Call) -> Reply:

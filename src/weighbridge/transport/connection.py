@@ -48,44 +48,53 @@ LOW_WATER = 1 << 18
 
 
 class Call:
-    """One request under way on one connection. `whole` resolves when the reply ended, `began` when its head came."""
+    """One request under way on one connection. It ends once: `on_end` is called with it, in the protocol's callback, or
+    else the future `whole` resolves; then `reply` is whole, or `error` says why not. `began` resolves when a streamed
+    reply's head came."""
 
     __slots__ = (
-        "began",
-        "flowing",
-        "held",
-        "held_bytes",
-        "last_read",
-        "limits",
-        "method",
-        "on_read",
-        "reply",
-        "timeouts",
-        "timing",
-        "whole",
+        *("began", "error", "flowing", "held", "held_bytes", "last_read", "limits", "method", "on_end", "on_read"),
+        *("over", "reply", "timeouts", "timing", "whole"),
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, method: str, timing: Timing, timeouts: Timeouts, limits: Limits
+        self,
+        method: str,
+        timing: Timing,
+        timeouts: Timeouts,
+        limits: Limits,
+        whole: asyncio.Future[Reply] | None,
+        on_end: Callable[[Call], None] | None = None,
     ) -> None:
-        self.whole: asyncio.Future[Reply] = loop.create_future()
+        self.whole = whole
+        self.on_end = on_end
         self.began: asyncio.Future[Reply] | None = None
         self.method = method
         self.timing = timing
         self.timeouts = timeouts
         self.limits = limits
+        self.over = False
         self.reply: Reply | None = None
+        self.error: CallFailed | None = None
         self.last_read = 0.0
         self.held: deque[tuple[float, bytes]] | None = None
         self.held_bytes = 0
         self.flowing = True
         self.on_read: Callable[[], None] | None = None
 
-    def streamed(self) -> Self:
+    def streamed(self, began: asyncio.Future[Reply]) -> Self:
         """Made to be read as it comes."""
-        self.began = self.whole.get_loop().create_future()
+        self.began = began
         self.held = deque()
         return self
+
+    def end(self, reply: Reply) -> None:
+        """The reply is whole."""
+        self.over = True
+        if self.on_end is not None:
+            self.on_end(self)
+        elif self.whole is not None and not self.whole.done():
+            self.whole.set_result(reply)
 
     def overdue(self, now: float) -> TimedOut | None:
         """The time-out that has passed by `now`, if any."""
@@ -102,17 +111,21 @@ class Call:
         return None
 
     def fail(self, error: CallFailed, where: str) -> None:
-        if self.whole.done():
+        if self.over:
             return
+        self.over = True
         error.timing = self.timing
         error.reply = self.reply
         error.where = error.where or where
+        self.error = error
         for future in (self.began, self.whole):
             if future is not None and not future.done():
                 future.set_exception(error)
                 future.exception()  # whoever waits on the other of the two hears of it
         if self.on_read is not None:
             self.on_read()
+        if self.on_end is not None:
+            self.on_end(self)
 
 
 class Head(NamedTuple):
@@ -217,8 +230,8 @@ class Connection(asyncio.Protocol):
         call.timing.end = now
         call.reply = reply
         self._call = None
-        call.whole.set_result(reply)
         self._release(self)
+        call.end(reply)
         return True
 
     def _learn(self, reply: Reply, call: Call) -> None:
@@ -258,7 +271,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         call = self._call
-        if call is not None and not call.whole.done():
+        if call is not None and not call.over:
             if call.reply is not None and exc is None and self._ends_with_connection():
                 self.on_message_complete()
                 return
@@ -304,7 +317,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         call = self._call
-        if call is None or call.reply is None or call.whole.done():
+        if call is None or call.reply is None or call.over:
             return
         if self._pieces:
             self._deliver(call, self._now)
@@ -314,15 +327,15 @@ class Connection(asyncio.Protocol):
         self._call = None
         if self._raw:
             self._learn(call.reply, call)
-        call.whole.set_result(call.reply)
         keep = self._keep_alive
         self._reset()
-        if call.on_read is not None:
-            call.on_read()
         if keep and not self.closed:
             self._release(self)
         else:
             self.abort()
+        call.end(call.reply)
+        if call.on_read is not None:
+            call.on_read()
 
     # --- ours
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Link(Protocol):
     def send(self, data: bytes) -> None: ...
     def finished(self, keep: bool) -> None: ...
     def close(self) -> None: ...
+    def go_on(self, pending: Awaitable[None], responder: Responder) -> None: ...
     def reset(self) -> None: ...
     async def writable(self) -> None: ...
 
@@ -34,16 +35,23 @@ class Responder:
     """How a handler answers: `reply` whole, or `start`, `write` and `end`. After the client has gone, writing does
     nothing; look at `disconnected`, or set `on_disconnect`. Where that is not set, the handler is cancelled."""
 
-    __slots__ = ("_bodiless", "_chunked", "_ended", "_keep", "_link", "_started", "on_disconnect")
+    __slots__ = ("_bodiless", "_chunked", "_ended", "_keep", "_link", "_started", "method", "on_disconnect", "path")
 
-    def __init__(self, link: Link, *, keep: bool, chunked: bool, head_only: bool) -> None:
+    def __init__(self, link: Link, *, keep: bool, chunked: bool, method: str, path: str = "") -> None:
         self._link = link
         self._keep = keep
         self._chunked = chunked
-        self._bodiless = head_only
+        self._bodiless = method == "HEAD"
+        self.method = method
+        self.path = path
         self._started = False
         self._ended = False
         self.on_disconnect: Callable[[], None] | None = None
+
+    def go_on(self, pending: Awaitable[None]) -> None:
+        """Hands a request over to a task, which ends with the client."""
+        self.on_disconnect = None
+        self._link.go_on(pending, self)
 
     @property
     def started(self) -> bool:

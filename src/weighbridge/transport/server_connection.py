@@ -61,7 +61,9 @@ class ServerRequest:
         self.at = at
 
 
-Handler = Callable[[ServerRequest, Responder], Awaitable[None]]
+Handler = Callable[[ServerRequest, Responder], Awaitable[None] | None]
+"""Answers a request: at once, or by callbacks of its own (then it gives None), or in what it gives, which is run as a
+task. A handler that gives None before it has answered must set `on_disconnect`."""
 
 
 class Head(NamedTuple):
@@ -378,19 +380,33 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, whole: _Whole) -> None:
         request, keep, chunked = whole
-        responder = Responder(self, keep=keep, chunked=chunked, head_only=request.method == "HEAD")
+        responder = Responder(self, keep=keep, chunked=chunked, method=request.method, path=request.path)
         self._responder = responder
-        self._task = asyncio.get_running_loop().create_task(self._run(request, responder))
-
-    async def _run(self, request: ServerRequest, responder: Responder) -> None:
         try:
-            await self._handler(request, responder)
+            pending = self._handler(request, responder)
+        except Exception:
+            log.exception("the handler of %s %s failed", request.method, request.path)
+            self._unanswered(responder)
+            return
+        if pending is not None:
+            self.go_on(pending, responder)
+
+    def go_on(self, pending: Awaitable[None], responder: Responder) -> None:
+        """Runs what is left to do for a request as a task, which ends with the client."""
+        self._task = asyncio.get_running_loop().create_task(self._run(pending, responder))
+
+    async def _run(self, pending: Awaitable[None], responder: Responder) -> None:
+        try:
+            await pending
         except asyncio.CancelledError:
             if not responder.ended:
                 responder.abort()
             raise
         except Exception:
-            log.exception("the handler of %s %s failed", request.method, request.path)
+            log.exception("the handler of %s %s failed", responder.method, responder.path)
+        self._unanswered(responder)
+
+    def _unanswered(self, responder: Responder) -> None:
         if responder.ended:
             return
         if responder.started:  # the client must not take what it has for the whole
