@@ -313,3 +313,32 @@ def test_unknown_endpoints_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatc
 )
 def test_durations(seconds: float, text: str) -> None:
     assert headers.duration(seconds) == text
+
+
+def test_a_ticket_that_outlives_its_admission_gives_back_nothing_of_the_next_workers(tmp_path: Path) -> None:
+    who = grant(limit("concurrent", 1), budgets=("$1/day",))
+    old = Admission(home=tmp_path)
+    late = old.admit(who, "e", tokens=0, usd=0.4, now=NOW)
+    old.close()
+    old.close()
+    new = Admission(home=tmp_path)
+    new.admit(who, "e", tokens=0, usd=0.4, now=NOW)
+    late.settle(0, 0.0)
+    assert denied(new, who).type == "concurrent"
+    assert [purse.spent() for purse in new.budgets.purses.values()] == [800_000_000]
+    new.close()
+
+
+def test_two_admissions_of_one_process_hold_one_limit(tmp_path: Path) -> None:
+    """As during a reload, where the old one serves its last requests."""
+    who = grant(AT_ONCE, REQUESTS)
+    old, new = Admission(home=tmp_path), Admission(home=tmp_path)
+    held = old.admit(who, "e", tokens=0, usd=0, now=NOW)
+    new.admit(who, "e", tokens=0, usd=0, now=NOW)
+    assert denied(new, who).type == "concurrent"
+    held.settle()
+    new.admit(who, "e", tokens=0, usd=0, now=NOW).settle()
+    assert denied(new, who).type == "requests"
+    for admission in (old, new):
+        admission.tick(NOW)
+        admission.close()

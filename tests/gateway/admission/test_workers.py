@@ -187,7 +187,7 @@ def test_rows_are_the_same_for_all(tmp_path: Path) -> None:
     third = Board(tmp_path / "b", 4)
     for board in (first, second, third):
         assert [board.row(name, 3000 + index)[index] for index, name in enumerate(names)] == list(range(40))
-        assert set(board.rows()) == set(names)
+        assert set(board.rows("row")) == set(names)
     assert len(first._chunks) > 1
     with pytest.raises(MeasurementError, match="numbers, not"):
         third.row(names[0], 5)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from weighbridge.errors import MeasurementError
 from weighbridge.gateway.admission import refusing
-from weighbridge.gateway.admission.board import Board, Busy
+from weighbridge.gateway.admission.board import Board
 from weighbridge.gateway.admission.budgets import Budgets, Purse
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.limits import Limits
@@ -43,7 +44,7 @@ class Admission:
         """The latest time that was passed in."""
         self.unpriced = unpriced
         self._seat: Seat | None = None
-        number, seats = 1, 2
+        number, seats = 1, 2  # in memory
         folder = home / "admission" if home is not None else None
         if folder is not None:
             seats = _seats(workers)
@@ -56,7 +57,11 @@ class Admission:
         self._spare = Limits(Board(None, 2), 1)
         self._plans: dict[tuple[str, str], Plan] = {}
         self._made = Plans(dict(endpoints or {}), self.limits, self._spare, self.budgets)
-        self._free(number)
+        self.number = number
+        self.closed = False
+        for part in (self.limits, self.budgets):
+            part.free(number)
+            part.board.sit(number)
 
     def admit(self, grant: Grant, endpoint: str, *, tokens: int, usd: float | None, now: float) -> Ticket:
         """Raises Denied: 403 out of scope, 429 over a limit or budget (with retry_after, headers), 503."""
@@ -91,7 +96,7 @@ class Admission:
         self.now = now
         for purse in self.budgets.purses.values():
             purse.tick(now)
-        with contextlib.suppress(Busy, OSError):
+        with contextlib.suppress(MeasurementError, OSError):
             self._reap()
 
     def flush(self) -> None:
@@ -99,9 +104,15 @@ class Admission:
         self.budgets.board.flush()
 
     def close(self) -> None:
-        """Gives back what is leased and unspent, and this worker's seat. Nothing is admitted afterwards."""
-        for purse in self.budgets.purses.values():
-            purse.give_back()
+        """Gives back what is leased and unspent, and this worker's seat. Nothing is admitted afterwards, and a ticket
+        that is settled later stays as it was reserved: the seat may be another worker's by then."""
+        if self.closed:
+            return
+        self.closed = True
+        with contextlib.suppress(MeasurementError):
+            for part in (self.limits, self.budgets):
+                part.free(self.number)
+                part.board.sit(-self.number)
         self.limits.board.close()
         self.budgets.board.close()
         if self._seat is not None:
@@ -129,14 +140,12 @@ class Admission:
     def _reap(self) -> None:
         if self._seat is None:
             return
-        for seat in self.limits.busy_seats() | self.budgets.busy_seats():
-            with self._seat.vacant(seat) as vacant:
-                if vacant:
-                    self._free(seat)
-
-    def _free(self, seat: int) -> None:
-        self.limits.free(seat)
-        self.budgets.free(seat)
+        for part in (self.limits, self.budgets):
+            for seat in part.board.taken():
+                with self._seat.vacant(seat) as vacant:
+                    if vacant:
+                        part.free(seat)
+                        part.board.sit(-seat)
 
 
 def _seats(workers: int) -> int:

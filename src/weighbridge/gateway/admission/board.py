@@ -31,8 +31,11 @@ _MAGIC_AT, _SEATS_AT, _BOOT_AT, _END_AT = range(4)
 _WORD: Final = 8
 
 
-class Busy(Exception):
+class Busy(MeasurementError):
     """Somebody else held the board's lock for too long."""
+
+    def __init__(self, where: Path | None = None) -> None:
+        super().__init__("is held by another process", where=str(where or ""), mend="Is a worker of it stopped?")
 
 
 class Board:
@@ -58,12 +61,20 @@ class Board:
             raise MeasurementError(f"row {name!r} has {len(found)} numbers, not {words}", where=str(self._path))
         return found
 
-    def rows(self) -> dict[str, memoryview[int]]:
-        """Every row there is, those of other workers too."""
+    def rows(self, prefix: str) -> dict[str, memoryview[int]]:
+        """Every row there is whose name begins so, those of other workers too."""
         if self._path is not None:
             with self.locked():
                 self._scan()
-        return self._rows
+        return {name: row for name, row in self._rows.items() if name.startswith(prefix)}
+
+    def sit(self, seat: int) -> None:
+        """Somebody takes this seat, or has left it with nothing to clear up (a negative number)."""
+        self.row("seats", self.seats)[abs(seat)] = int(seat > 0)
+
+    def taken(self) -> list[int]:
+        """Seats that somebody took and nobody has cleared up since."""
+        return [seat for seat, taken in enumerate(self.row("seats", self.seats)) if taken]
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -78,7 +89,7 @@ class Board:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise Busy from None
+                    raise Busy(self._path) from None
                 time.sleep(0.0001)
         try:
             yield

@@ -170,6 +170,8 @@ class Purse:
         spent, self._mark = self.used - self._mark, self.used
         self._idle = self._idle + 1 if spent <= 0 else 0
         rest = self.granted - self.used
+        if rest <= 0 >= spent:
+            return
         lacking = self._lacking(now)
         if rest > 0 and (lacking or self._idle >= _IDLE_TICKS):
             self.give_back()
@@ -184,6 +186,8 @@ class Purse:
 
     def _lacking(self, now: float) -> bool:
         """Whether another worker was refused for want of money a moment ago."""
+        if max(self._wants) <= now - _WANTS_S:  # as nearly always
+            return False
         return any(now - _WANTS_S < wants <= now + 1 for seat, wants in enumerate(self._wants) if seat != self._seat)
 
     def _turn(self, now: float) -> bool:
@@ -253,21 +257,14 @@ class Budgets:
     def free(self, seat: int) -> None:
         """Nobody lives in this seat: what its last worker leased and did not use is there for all."""
         seats = self.board.seats
-        for row in self.board.rows().values():
+        for row in self.board.rows("b:").values():
             with self.board.locked():
                 row[seats + seat] = min(row[seats + seat], row[2 * seats + seat])
-
-    def busy_seats(self) -> set[int]:
-        """Seats with a lease."""
-        seats, found = self.board.seats, set()
-        for row in self.board.rows().values():
-            found |= {seat for seat in range(seats) if row[seats + seat] > row[2 * seats + seat]}
-        return found
 
     def _distrust(self) -> None:
         """The machine was started anew: what of the leases was spent is not known for sure, so all of it counts."""
         seats = self.board.seats
-        rows = self.board.rows().values()
+        rows = self.board.rows("b:").values()
         with self.board.locked():
             for row in rows:
                 for seat in range(seats):

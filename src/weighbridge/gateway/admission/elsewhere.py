@@ -7,6 +7,8 @@ from typing import Final
 from weighbridge.gateway.admission.limits import RING, SLICES, Limits
 from weighbridge.gateway.admission.valkey import Reply, Script, Valkey, Word
 
+_HEAD: Final = 3
+"""Words before the counts."""
 _GONE_S: Final = 5
 """A machine that was silent for so long has nothing in flight."""
 _WINDOW: Final = Script("""
@@ -54,33 +56,44 @@ class Elsewhere:
         self._server = server
         self._machine = machine
         self._name = name
+        self._flying: dict[str, int] = {}
 
     async def sync(self, now: float) -> None:
-        """Raises ValkeyFailed."""
-        rows = self._limits.board.rows()
-        windows = [name for name in rows if name.startswith("w:")]
-        gates = [name for name in rows if name.startswith("c:")]
-        calls = [(f"{self._name}:{name}", self._window_words(name, rows[name], now)) for name in windows]
-        for name, reply in zip(windows, await self._server.run(_WINDOW, calls), strict=True):
-            self._write(rows[name], _slice(name, now), reply)
-        words = [(f"{self._name}:{name}", self._gate_words(rows[name], now)) for name in gates]
-        for name, reply in zip(gates, await self._server.run(_GATE, words), strict=True):
+        """Raises ValkeyFailed. Limits that this machine does not use at the moment cost nothing."""
+        windows = self._limits.board.rows("w:")
+        words = {name: self._window_words(name, row, now) for name, row in windows.items()}
+        used = {name: told for name, told in words.items() if len(told) > _HEAD}
+        replies = await self._server.run(_WINDOW, [(f"{self._name}:{name}", told) for name, told in used.items()])
+        for name, reply in zip(used, replies, strict=True):
+            self._write(windows[name], _slice(name, now), reply)
+        await self._sync_gates(self._limits.board.rows("c:"), now)
+
+    async def _sync_gates(self, gates: dict[str, memoryview[int]], now: float) -> None:
+        counts = {name: sum(row[1:]) for name, row in gates.items()}
+        told = {name: count for name, count in counts.items() if count or self._flying.get(name)}
+        calls: list[tuple[str, list[Word]]] = [
+            (f"{self._name}:{name}", [self._machine, count, int(now), _GONE_S]) for name, count in told.items()
+        ]
+        replies = await self._server.run(_GATE, calls)
+        self._flying = counts
+        for name in gates.keys() - told.keys():
+            gates[name][0] = 0  # not asked about: what was heard of it may be long over
+        for name, reply in zip(told, replies, strict=True):
             if isinstance(reply, int):
-                rows[name][0] = max(reply, 0)
+                gates[name][0] = max(reply, 0)
 
     def _window_words(self, name: str, row: memoryview[int], now: float) -> list[Word]:
         """What this machine counted in each slice that counts still."""
         seats, current, sums = self._limits.board.seats, _slice(name, now), dict[int, int]()
         for seat in range(1, seats):
+            if not row[seat]:
+                continue
             begins = seats + seat * 2 * RING
             for at in range(begins, begins + RING):
-                if current - SLICES <= row[at] <= current + 1 and row[at + RING]:
+                if current - SLICES <= row[at] <= current + 1:
                     sums[row[at]] = sums.get(row[at], 0) + row[at + RING]
         told = [word for slice_, count in sums.items() for word in (slice_, count)]
         return [self._machine, current - SLICES, 2 * _seconds(name), *told]
-
-    def _gate_words(self, row: memoryview[int], now: float) -> list[Word]:
-        return [self._machine, sum(row[1:]), int(now), _GONE_S]
 
     def _write(self, row: memoryview[int], current: int, reply: Reply) -> None:
         """The others' counts as those of seat 0. Its total moves by what changed, so that it is seen at once."""

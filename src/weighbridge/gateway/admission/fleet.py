@@ -191,7 +191,7 @@ class Fleet:
                     break
                 except BlockingIOError:
                     if time.monotonic() > end:
-                        raise Busy from None
+                        raise Busy(Path("fleet.lock")) from None
                     await asyncio.sleep(0.002)
             try:
                 yield

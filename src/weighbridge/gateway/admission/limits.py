@@ -252,11 +252,5 @@ class Limits:
 
     def free(self, seat: int) -> None:
         """Nobody lives in this seat: whatever its last worker had in flight is over."""
-        for name, row in self.board.rows().items():
-            if name.startswith("c:") and row[seat]:
-                row[seat] = 0
-
-    def busy_seats(self) -> set[int]:
-        """Seats with something in flight."""
-        rows = [row for name, row in self.board.rows().items() if name.startswith("c:")]
-        return {seat for row in rows for seat, count in enumerate(row) if count}
+        for row in self.board.rows("c:").values():
+            row[seat] = 0

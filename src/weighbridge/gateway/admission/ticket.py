@@ -32,7 +32,7 @@ class Ticket:
     def settle(self, tokens: int | None = None, usd: float | None = None) -> None:
         """What it came to; None: as much as was reserved. Only the first call counts."""
         admission, self._admission = self._admission, None
-        if admission is None:
+        if admission is None or admission.closed:
             return
         plan = self._plan
         for gate in plan.gates:
