@@ -1,0 +1,273 @@
+"""Answers kept for equal requests: what counts as equal, what is kept, for how long, and how it is served again.
+
+Equal is what cannot be told apart by the answer: the same tenant (OmniRoute#3740), endpoint, upstreams and what is
+sent to them (headroom#3346), API, and every parameter of the body (litellm PR#25673, lobster PR#130). Requests at a
+temperature above 0 are kept too: the operator asked for a cache at this endpoint, and whoever wants another draw says
+`Cache-Control: no-cache`. Nothing here waits, and nothing is shared between workers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, Final, Literal
+
+import msgspec
+
+from weighbridge.gateway.admission.grant import Grant
+from weighbridge.gateway.asked import Asked
+from weighbridge.gateway.endpoints import Endpoint, Upstream
+from weighbridge.gateway.tape import Tape, played
+from weighbridge.records.exchange import Api, Exchange, Features, Outcome, Route
+from weighbridge.transport.responder import Responder
+from weighbridge.wire.answer import Usage
+from weighbridge.wire.views import decode_reply
+
+How = Literal["exact", "semantic"]
+
+IGNORED: Final = frozenset(
+    {"model", "stream", "stream_options", "user", "metadata", "store", "safety_identifier", "prompt_cache_key"}
+)
+"""Parameters that do not change an answer. `model` is the endpoint's name; the last two are what became of `user`."""
+_COMPLETE: Final = frozenset({"stop", "length", "tool_calls", "function_call"})
+_OVERHEAD: Final = 600
+"""Bytes an entry takes beside its reply: its key, its fields, its places in two tables. Measured: about 520."""
+_LONGEST_TAPE: Final = 8 * 2**20
+"""Bytes of a stream; about 40,000 tokens."""
+_MALFORMED: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
+_STREAM: Final = b"Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
+_JSON: Final = b"Content-Type: application/json\r\n"
+
+
+def _as_written(number: str) -> msgspec.Raw:
+    return msgspec.Raw(number.encode())
+
+
+_exactly = msgspec.json.Decoder(dict[str, Any], float_hook=_as_written).decode
+"""Numbers with a point stay as they were written, so that no two of them become one."""
+_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One whole reply in OpenAI's words, and what the record tells of it. `since` and `until` are monotonic seconds."""
+
+    reply: bytes
+    target: str
+    usage: Usage
+    finish_reason: str | None
+    since: float
+    until: float
+
+    @property
+    def size(self) -> int:
+        return len(self.reply) + _OVERHEAD
+
+
+class Store:
+    """Replies by key, within a bound of bytes: who was not asked for longest goes first."""
+
+    def __init__(self, bound: int) -> None:
+        self.bound = bound
+        self.bytes = 0
+        self._kept: OrderedDict[bytes, Kept] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: bytes, now: float) -> Kept | None:
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if now >= kept.until:
+            self._drop(key)
+            return None
+        self._kept.move_to_end(key)
+        return kept
+
+    def put(self, key: bytes, kept: Kept) -> None:
+        self._drop(key)
+        if kept.size > self.bound:
+            return
+        self._kept[key] = kept
+        self.bytes += kept.size
+        self._fit()
+
+    def resize(self, bound: int) -> None:
+        self.bound = bound
+        self._fit()
+
+    def _fit(self) -> None:
+        while self.bytes > self.bound:
+            _, gone = self._kept.popitem(last=False)
+            self.bytes -= gone.size
+
+    def _drop(self, key: bytes) -> None:
+        gone = self._kept.pop(key, None)
+        if gone is not None:
+            self.bytes -= gone.size
+
+
+class Stores:
+    """The stores of a worker, by endpoint. They live on when the configuration is read anew: what has changed so that
+    an old answer would not be given any more is part of its key."""
+
+    def __init__(self) -> None:
+        self._stores: dict[str, Store] = {}
+
+    def caches(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Cache]:
+        """A cache for each endpoint that has one. A store that nobody uses any more is let go of."""
+        found: dict[str, Cache] = {}
+        stores: dict[str, Store] = {}
+        for name, endpoint in endpoints.items():
+            section = endpoint.section.cache
+            if section is None:
+                continue
+            bound = section.megabytes * 2**20
+            store = stores[name] = self._stores.get(name) or Store(bound)
+            store.resize(bound)
+            found[name] = Cache(endpoint, store, section.keep)
+        self._stores = stores
+        return found
+
+
+class Cache:
+    """The answers of one endpoint as it is configured; `keep` is how long they are good for, in seconds."""
+
+    def __init__(self, endpoint: Endpoint, store: Store, keep: float) -> None:
+        self.store = store
+        self.keep = keep
+        self._endpoint = endpoint
+        self._digest = digest(endpoint)
+
+    def look(self, asked: Asked, grant: Grant, headers: Mapping[str, str]) -> Look:
+        """Whether there is an answer to this. A client may say `Cache-Control: no-cache` (do not look) or `no-store`
+        (do not keep)."""
+        said = headers.get("cache-control", "").lower()
+        key = self._key(asked, grant)
+        hit = self.store.get(key, monotonic()) if key is not None and "no-cache" not in said else None
+        return Look(self, None if "no-store" in said else key, hit)
+
+    def _key(self, asked: Asked, grant: Grant) -> bytes | None:
+        """None for a body that is not JSON all through: somebody else will say so."""
+        try:
+            body = _exactly(asked.body)
+            for name in IGNORED & body.keys():
+                del body[name]
+            said = _sorted((grant.tenant, self._endpoint.name, self._digest, asked.api, body))
+        except _MALFORMED:
+            return None
+        return hashlib.blake2b(said, digest_size=32).digest()
+
+    def lines(self, kept: Kept, how: How) -> bytes:
+        """Header lines of a reply from here: who made it, and that it is not new."""
+        upstream = self._endpoint.upstreams.get(kept.target)
+        own = b"X-Weighbridge-Cache: %b\r\nAge: %d\r\n" % (how.encode(), monotonic() - kept.since)
+        return own if upstream is None else upstream.lines + own
+
+
+class Look:
+    """One request before a cache. `hit` is the answer it has; else ask, and offer what came to `offer`."""
+
+    __slots__ = ("_cache", "_key", "hit", "how")
+
+    def __init__(self, cache: Cache, key: bytes | None, hit: Kept | None, how: How = "exact") -> None:
+        self._cache = cache
+        self._key = key
+        self.hit = hit
+        self.how: How = how
+
+    def tape(self) -> Tape | None:
+        """Takes a stream down while it is passed on; None where nobody would keep it."""
+        return None if self._key is None else Tape(min(self._cache.store.bound, _LONGEST_TAPE))
+
+    def reply(self, asked: Asked, responder: Responder, lines: bytes) -> bytes:
+        """Answers with the hit, as it was asked for: whole or streamed. Returns the whole reply."""
+        kept = self.hit
+        assert kept is not None  # noqa: S101 - for who has looked at it
+        lines = self._cache.lines(kept, self.how) + lines
+        if asked.stream:
+            responder.start_encoded(200, _STREAM + lines)
+            responder.write(played(kept.reply, include_usage=asked.include_usage))
+            responder.end()
+        else:
+            responder.reply_encoded(200, _JSON + lines, kept.reply)
+        return kept.reply
+
+    def record(
+        self,
+        *,
+        id_: str,
+        at: float,
+        api: Api,
+        asked: Asked,
+        grant: Grant,
+        total: float,
+        outcome: Outcome = "ok",
+        trace: str | None = None,
+    ) -> Exchange:
+        """The record of a request that was answered from here: tokens as they were, and nothing spent."""
+        kept = self.hit
+        assert kept is not None  # noqa: S101 - as above
+        return Exchange(
+            id=id_,
+            at=at,
+            endpoint=asked.name,
+            api=api,
+            outcome=outcome,
+            key=grant.name,
+            tenant=grant.tenant,
+            streamed=asked.stream,
+            status=200,
+            route=Route(kept.target, "cache"),
+            usage=kept.usage,
+            cost=0.0,
+            ttft=total if asked.stream else None,
+            total=total,
+            finish_reason=kept.finish_reason,
+            cache=self.how,
+            trace=trace,
+            features=Features(body_bytes=asked.size),
+        )
+
+    def offer(self, record: Exchange, reply: bytes | None, tape: Tape | None = None) -> None:
+        """What was answered, whole or on tape: kept where it is a complete answer of one target. Never raises."""
+        if self._key is None or record.outcome != "ok" or record.status != 200:
+            return
+        made = record.served
+        # A rescued stream is put together from two targets' answers: it is nobody's.
+        if made is None or any(one.failure is not None and one.ttft is not None for one in record.attempts):
+            return
+        if reply is None and tape is not None:
+            reply = tape.reply(made.usage)
+        if reply is None or not complete(reply):
+            return
+        now = monotonic()
+        keep = self._cache.keep
+        kept = Kept(reply, made.target, made.usage, made.finish_reason, now, now + keep)
+        self._cache.store.put(self._key, kept)
+
+
+def complete(reply: bytes) -> bool:
+    """Whether every choice of a reply came to its end, and none was filtered."""
+    try:
+        view = decode_reply(reply)
+    except _MALFORMED:
+        return False
+    choices = view.choices or ()
+    return view.error is None and bool(choices) and all(one.finish_reason in _COMPLETE for one in choices)
+
+
+def digest(endpoint: Endpoint) -> str:
+    """Of everything configured that decides what is answered: whom we ask, and what is sent beside the request."""
+    said = [_upstream(one) for one in endpoint.upstreams.values()]
+    return hashlib.blake2b(_sorted((said, endpoint.section.drop_params)), digest_size=16).hexdigest()
+
+
+def _upstream(upstream: Upstream) -> tuple[Any, ...]:
+    candidate = upstream.candidate
+    model, provider = candidate.model, candidate.model.provider
+    # Headers may name an organization or a deployment; of their values only this digest is ever seen.
+    asked = (provider.name, provider.base_url, provider.headers, provider.preset, model.model)
+    return (*asked, candidate.system, candidate.shots, candidate.template, candidate.api, candidate.params)
