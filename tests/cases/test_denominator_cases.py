@@ -138,7 +138,6 @@ def test_a_streamed_error_is_a_failure_with_its_reason(tmp_path: Path) -> None:
         assert all(result.failure and result.failure.error_class == "capacity" for result in results)
 
 
-@pytest.mark.xfail(strict=True, reason="stamped_events drops the event's name, so an error without `error` is a chunk")
 def test_an_error_event_without_an_error_object_is_a_failure_too(tmp_path: Path) -> None:
     """The same of servers whose `event: error` carries its message bare (tokenomics PR #16)."""
     pieces = [b"event: error\n" + event(message="the model is overloaded", code=503), b"data: [DONE]\n\n"]

@@ -10,6 +10,7 @@ from tests.cases.provider import SSE, asked, delta, event, measured, streaming
 from tests.e2e.conftest import Project
 from tests.replay.test_engine import Scripted, plan_of
 
+from weighbridge.providers import answers
 from weighbridge.providers.openai import OpenAIDialect
 from weighbridge.providers.provider import Provider
 from weighbridge.replay.arrivals import Constant, Poisson
@@ -101,7 +102,7 @@ def test_tokens_are_stamped_where_they_arrive_and_not_after_parsing(monkeypatch:
     pieces = [delta(role="assistant", content=""), delta(content="a"), delta("stop", content="b"), usage]
     reads = [(10.0 + place / 4, piece) for place, piece in enumerate([*pieces, b"data: [DONE]\n\n"])]
     reply = Reply(200, STREAM, Timing(9.0, 9.0, first_byte=10.0, end=11.0), reads)
-    latency = OpenAIDialect(Provider("p", "http://127.0.0.1:1")).answer(reply, streamed=True).latency
+    latency = answers.read(OpenAIDialect(Provider("p", "http://127.0.0.1:1")), reply, "chat", streamed=True).latency
     assert latency is not None
     assert len(parsed) == 4
     assert (latency.ttfb, latency.ttft, latency.gaps, latency.last_token) == (1.0, 1.25, (0.25,), 1.5)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.wire.recorded import exchanges, streamed
 
+from weighbridge.providers import answers
 from weighbridge.providers.openai import FailedCall, OpenAIDialect
 from weighbridge.providers.presets import PRESETS
 from weighbridge.providers.provider import Model, Provider
@@ -66,21 +67,24 @@ def test_the_request_carries_the_key_and_goes_to_the_right_place() -> None:
 
 
 def test_a_whole_reply_has_its_latency_from_the_intended_time() -> None:
-    found = dialect().answer(reply(b'{"choices": [{"message": {"content": "x"}}]}'), streamed=False)
+    found = answers.read(dialect(), reply(b'{"choices": [{"message": {"content": "x"}}]}'), "chat", streamed=False)
     assert found.latency is not None
     assert (found.latency.total, found.latency.ttft) == (1.0, None)
     assert found.latency.lateness == pytest.approx(0.1)
 
 
 def test_a_stream_answered_with_a_plain_body_is_still_read() -> None:
-    assert dialect().answer(reply(b'{"choices": [{"message": {"content": "x"}}]}'), streamed=True).text == "x"
+    assert (
+        answers.read(dialect(), reply(b'{"choices": [{"message": {"content": "x"}}]}'), "chat", streamed=True).text
+        == "x"
+    )
 
 
 def test_a_cut_stream_is_a_failure_that_keeps_what_came() -> None:
     """Portkey#1797: an answer that was cut is never a complete one."""
     data = b'data: {"choices": [{"delta": {"content": "half"}}]}\n\n'
     with pytest.raises(FailedCall) as caught:
-        dialect().answer(reply(data, media="text/event-stream"), streamed=True)
+        answers.read(dialect(), reply(data, media="text/event-stream"), "chat", streamed=True)
     assert caught.value.failure.error_class == "network"
     assert caught.value.partial is not None
     assert caught.value.partial.text == "half"
@@ -89,7 +93,7 @@ def test_a_cut_stream_is_a_failure_that_keeps_what_came() -> None:
 def test_an_error_event_is_classed_by_its_own_code() -> None:
     data = b'data: {"error": {"message": "slow down", "code": 429}, "choices": []}\n\n'
     with pytest.raises(FailedCall) as caught:
-        dialect().answer(reply(data, media="text/event-stream"), streamed=True)
+        answers.read(dialect(), reply(data, media="text/event-stream"), "chat", streamed=True)
     assert caught.value.failure.error_class == "rate_limit"
 
 

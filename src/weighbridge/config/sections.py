@@ -60,7 +60,9 @@ class ModelSection(Section, frozen=True, kw_only=True):
     provider: Annotated[Name, Meta(description="One of `providers`.")]
     model: Annotated[Name, Meta(description="The vendor's name for it.")]
     price: Annotated[PriceSection | None, Meta(description="Else from the price book (genai-prices).")] = None
-    context: Annotated[int, Meta(ge=1, description="Its window in tokens; else from the price book.")] | None = None
+    context: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Its window in tokens; else from the price book.")
+    ] = None
 
 
 class ShotSection(Section, frozen=True, kw_only=True):
@@ -160,9 +162,9 @@ class EndpointSection(Section, frozen=True, kw_only=True):
     drop_params: Annotated[
         bool, Meta(description="Take parameters out that a target cannot do; else it is not asked.")
     ] = False
-    capture: CaptureSection | None = None
-    shadow: ShadowSection | None = None
-    cache: CacheSection | None = None
+    capture: Annotated[CaptureSection | None, Meta(description="Which requests are kept with their bodies.")] = None
+    shadow: Annotated[ShadowSection | None, Meta(description="A share is sent elsewhere too, unseen.")] = None
+    cache: Annotated[CacheSection | None, Meta(description="Answers kept for equal requests.")] = None
     budget: BudgetSection = BudgetSection()
     limits: LimitsSection = LimitsSection()
 

@@ -7,22 +7,27 @@ from typing import Any, Final
 
 import msgspec
 
+from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
 from weighbridge.providers.failing import Failures
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
 from weighbridge.transport.faults import CallFailed
-from weighbridge.transport.reply import Reply
-from weighbridge.transport.sse import Event, EventTooLong, stamped_events
-from weighbridge.wire.answer import Answer, Latency
+from weighbridge.transport.sse import Event
 from weighbridge.wire.failure import Failure
-from weighbridge.wire.reading import StreamFailed, Unreadable, answer_from_events, answer_from_reply, shown
+from weighbridge.wire.messages import ANTHROPIC_ONLY, plain_chat
+from weighbridge.wire.reading import shown
+from weighbridge.wire.translation import plain
 from weighbridge.wire.views import decode_reply
 
 __all__ = ["FailedCall", "OpenAIDialect", "Outgoing"]
 
-_PATHS: dict[Api, str] = {"chat": "/chat/completions", "completions": "/completions"}
+_PATHS: Final[dict[Api, str]] = {
+    "chat": "/chat/completions",
+    "completions": "/completions",
+    "embeddings": "/embeddings",
+}
 _SAMPLING = ("temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias")
 _HINTS: Final = frozenset({"stream_options", "user"})
 """Refused by some, and left out without a word: neither changes the answer (usage is sent and counted anyway)."""
@@ -46,11 +51,20 @@ class OpenAIDialect:
         self._encode = msgspec.json.Encoder().encode
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
-        """The request for one call; `body` is as the candidate makes it, without `model`."""
-        return Outgoing(self._routes[api], self._encode(self.body(model, api, body, stream=stream)))
+        """The request for one call; `body` is as the candidate makes it, without `model`. Raises UsageError for an API
+        that is not OpenAI's, and Untranslatable where Anthropic's words cannot be read."""
+        route = self._routes.get(api)
+        if route is None:
+            raise self._foreign(api)
+        return Outgoing(route, self._encode(self.body(model, api, body, stream=stream)))
+
+    def _foreign(self, api: Api) -> UsageError:
+        return UsageError(f"{self.provider.name} speaks OpenAI's dialect, which has no {api}")
 
     def body(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         """The body as this provider wants it spelled. `model` stands first, as in the SDKs."""
+        if ANTHROPIC_ONLY in body:
+            body, _ = plain_chat(plain(body))
         sent = {"model": model.model, **body}
         preset = self.provider.preset
         if api == "chat":
@@ -77,67 +91,6 @@ class OpenAIDialect:
         if preset.max_tokens == "max_tokens" and preset.prices != "openai" and "max_completion_tokens" in sent:
             sent.setdefault("max_tokens", sent.pop("max_completion_tokens"))
 
-    # --- what came back
-
-    def answer(self, reply: Reply, *, streamed: bool) -> Answer:
-        """Reads a reply. Raises FailedCall for an HTTP error, an error inside a 200, what is no reply of this API, and
-        a stream that was cut."""
-        if reply.status != 200:
-            raise FailedCall(self.failure(reply.status, reply.headers, reply.body))
-        media = reply.header("content-type") or ""
-        try:
-            if streamed and not media.startswith("application/json"):
-                return self._streamed(reply)
-            return self._whole(reply)
-        except StreamFailed as error:
-            failure = self._failures.in_band(error.body, reply.headers, status=reply.status)
-            raise FailedCall(failure, error.partial) from None
-        except (Unreadable, EventTooLong) as error:
-            raise self._failures.unreadable(str(error), reply.status) from None
-
-    def _whole(self, reply: Reply) -> Answer:
-        answer = answer_from_reply(reply.body)
-        timing = reply.timing
-        end = timing.end if timing.end is not None else timing.started
-        latency = Latency(
-            total=end - timing.intended,
-            ttfb=timing.first_byte - timing.intended if timing.first_byte is not None else None,
-            lateness=timing.started - timing.intended,
-        )
-        return msgspec.structs.replace(answer, latency=latency)
-
-    def _streamed(self, reply: Reply) -> Answer:
-        timing = reply.timing
-        events = stamped_events(reply.reads)
-        if not events:
-            raise Unreadable(f"a stream without events: {shown(reply.body)}")
-        answer = answer_from_events(events, intended=timing.intended)
-        if answer.latency is not None:
-            end = timing.end if timing.end is not None else events[-1][0]
-            answer = msgspec.structs.replace(
-                answer,
-                latency=msgspec.structs.replace(
-                    answer.latency,
-                    total=end - timing.intended,
-                    ttfb=timing.first_byte - timing.intended if timing.first_byte is not None else None,
-                    lateness=timing.started - timing.intended,
-                ),
-            )
-        if not answer.complete:
-            said = f"the stream ended after {answer.chunks} chunks without a finish reason"
-            raise FailedCall(Failure("network", said, status=reply.status), answer)
-        return answer
-
-    def partial(self, reply: Reply | None, intended: float) -> Answer | None:
-        """What of a streamed answer had come before the call failed; None where nothing was readable."""
-        if reply is None or reply.status != 200 or not reply.reads:
-            return None
-        try:
-            answer = answer_from_events(stamped_events(reply.reads), intended=intended)
-        except (Unreadable, StreamFailed, EventTooLong):
-            return None
-        return answer if answer.chunks else None
-
     # --- failures
 
     def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
@@ -156,20 +109,21 @@ class OpenAIDialect:
 
     def cannot(self, model: Model, api: Api, body: Mapping[str, Any]) -> tuple[str, ...]:
         """What this provider refuses, or a reasoning model does. Values may be msgspec.Raw."""
-        refused = (*self.provider.preset.refuses, *(_SAMPLING if api == "chat" and model.reasons else ()))
-        if not refused:
-            return ()
+        if api not in _PATHS:
+            return (api,)
+        sampling = _SAMPLING if api == "chat" and model.reasons else ()
+        refused = (*self.provider.preset.refuses, *sampling, ANTHROPIC_ONLY)
         return tuple(
             dict.fromkeys(name for name in refused if name in body and name not in _HINTS and _asks(name, body[name]))
         )
 
-    def whole(self, api: Api, body: bytes) -> bytes:  # noqa: ARG002  # both apis look the same from here
+    def whole(self, api: Api, body: bytes) -> bytes:
         """The body as it is, once it is seen to be a reply. Raises FailedCall."""
         try:
             view = decode_reply(body)
         except _UNDECODABLE as error:
             raise self._failures.unreadable(f"not a reply of this API ({error}): {shown(body)}") from None
-        if not view.choices:
+        if not view.choices and (api != "embeddings" or view.error is not None):
             if view.error is not None:
                 raise FailedCall(self._failures.in_band(body))
             raise self._failures.unreadable(f"a reply without choices: {shown(body)}")
@@ -214,5 +168,5 @@ class OpenAIStreaming:
 
 def _asks(name: str, value: Any) -> bool:
     """False where the value is what the provider does anyway."""
-    plain = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
-    return plain is not None and plain is not False and plain != {} and plain != _DOES_ANYWAY.get(name)
+    said = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
+    return said is not None and said is not False and said not in ({}, []) and said != _DOES_ANYWAY.get(name)

@@ -130,7 +130,7 @@ class Bill:
         return given * self._input + made * self._output + self._per_request
 
     def at_most(self) -> tuple[float, float]:
-        """USD for a token of input and for one of output, each at its dearest in any tier, without the request's own."""
+        """USD for a token of input and one of output, each at its dearest in any tier; the request's own is extra."""
         starts = [0, *(tier.above + 1 for tier in self._price.tiers)]
         bound = self._price.upper_bound
         given = max((bound(start + 1, 0) - self._per_request) / (start + 1) for start in starts)

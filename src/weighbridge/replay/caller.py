@@ -8,8 +8,10 @@ from time import monotonic
 from typing import NamedTuple, Protocol
 
 from weighbridge.errors import UsageError
-from weighbridge.providers.candidate import Candidate
-from weighbridge.providers.openai import FailedCall, OpenAIDialect, Outgoing
+from weighbridge.providers import answers
+from weighbridge.providers.candidate import Api, Candidate
+from weighbridge.providers.dialect import FailedCall, Outgoing
+from weighbridge.providers.dialects import dialect_of
 from weighbridge.replay.plan import Job
 from weighbridge.replay.result import Attempt
 from weighbridge.samples.sample import Sample
@@ -63,17 +65,20 @@ class ProviderCaller:
         self._stream = stream
         self._timeouts = timeouts
         providers = {candidate.model.provider.name: candidate.model.provider for candidate in candidates.values()}
-        self._dialects = {name: OpenAIDialect(provider) for name, provider in providers.items()}
+        self._dialects = {name: dialect_of(provider) for name, provider in providers.items()}
 
     def provider(self, candidate: str) -> str:
         return self._candidates[candidate].model.provider.name
 
     def outgoing(self, job: Job) -> Outgoing:
         """The request for a job. Raises UsageError where the candidate cannot send this sample."""
+        return self._asked(job)[1]
+
+    def _asked(self, job: Job) -> tuple[Api, Outgoing]:
         candidate, sample = self._candidates[job.candidate], self._samples[job.sample]
         api, body = candidate.request(sample.request, sample.api, sample.tags)
         dialect = self._dialects[candidate.model.provider.name]
-        return dialect.outgoing(candidate.model, api, body, stream=self._stream)
+        return api, dialect.outgoing(candidate.model, api, body, stream=self._stream)
 
     def most(self, job: Job) -> float | None:
         price = self._candidates[job.candidate].model.price
@@ -91,7 +96,7 @@ class ProviderCaller:
         began = monotonic()
         dialect = self._dialects[self.provider(job.candidate)]
         try:
-            outgoing = self.outgoing(job)
+            api, outgoing = self._asked(job)
         except UsageError as error:
             return Attempted(
                 Attempt(started=began - start, took=0.0, failure=Failure("invalid_request", str(error))), None
@@ -106,13 +111,13 @@ class ProviderCaller:
                 headers={"Idempotency-Key": self.idempotency_key(job, attempt)},
             )
             status = reply.status
-            answer = dialect.answer(reply, streamed=self._stream)
+            answer = answers.read(dialect, reply, api, streamed=self._stream)
         except FailedCall as error:
             refused = (error.failure.status or 0) >= 400
             return self._failed(job, began, start, error.failure, error.partial, free=refused)
         except CallFailed as error:
             never_sent = error.timing is None or error.timing.sent is None
-            partial = dialect.partial(error.reply, intended)
+            partial = answers.partial(dialect, error.reply, api, intended)
             return self._failed(job, began, start, dialect.failure_of(error), partial, free=never_sent)
         done = Attempt(
             started=began - start,
