@@ -24,7 +24,11 @@ def first(source: str) -> str:
     ("source", "expected"),
     [
         ("modls: {}\n", "w.yaml:1: unknown key modls. Did you mean models?"),
-        ("zzz: {}\n", "w.yaml:1: unknown key zzz. Known here: candidates, endpoints, evaluations, gateway, keys, models, providers."),
+        (
+            "zzz: {}\n",
+            "w.yaml:1: unknown key zzz. "
+            "Known here: candidates, endpoints, evaluations, gateway, keys, models, providers.",
+        ),
         ("models: [a]\n", "w.yaml:1: models must be a mapping (`key: value`), not a list"),
         ("models:\n  m: gpt\n", "w.yaml:2: models.m must be a mapping (`key: value`), not 'gpt'"),
         ("models:\n  m:\n    model: x\n", "w.yaml:2: models.m needs `provider`. Add a line `provider: …` to it."),

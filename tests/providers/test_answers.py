@@ -12,8 +12,10 @@ from weighbridge.providers.provider import Provider
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 
+Events = list[tuple[str, dict[str, object]]]
+
 DIALECT = dialect_of(Provider("claude", "https://api.anthropic.com/v1", PRESETS["anthropic-native"], "k" * 20))
-STREAM = [
+STREAM: Events = [
     ("message_start", {"message": {"id": "msg_1", "model": "claude-x", "usage": {"input_tokens": 9}}}),
     ("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}}),
     ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": "Hel"}}),
@@ -24,12 +26,12 @@ STREAM = [
 ]
 
 
-def reads(events: list[tuple[str, dict[str, object]]]) -> list[tuple[float, bytes]]:
+def reads(events: Events) -> list[tuple[float, bytes]]:
     lines = [f"event: {name}\ndata: {json.dumps({'type': name, **data})}\n\n".encode() for name, data in events]
     return [(10.0 + number, line) for number, line in enumerate(lines)]
 
 
-def reply(events: list[tuple[str, dict[str, object]]]) -> Reply:
+def reply(events: Events) -> Reply:
     timing = Timing(9.0, 9.0, first_byte=10.0, end=20.0)
     return Reply(200, [("content-type", "text/event-stream")], timing, reads(events))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,9 @@ class Written:
 
     def reset(self) -> None:
         self.was_reset = True
+
+    def go_on(self, pending: Awaitable[None], responder: Responder) -> None:
+        raise NotImplementedError
 
     async def writable(self) -> None: ...
 

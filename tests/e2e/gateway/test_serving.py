@@ -1,5 +1,7 @@
 """What an app sees that only changed its base URL."""
 
+from typing import Any
+
 import openai
 import pytest
 from tests.e2e.gateway.conftest import Serve, Simulate, ask, config, stream
@@ -31,7 +33,7 @@ def test_usage_comes_as_openai_sends_it_where_it_is_asked_for(simulate: Simulate
     """litellm#8450, #9657: null on every chunk, then once, on a chunk without choices; and not at all unasked."""
     served = serve(config([simulate()]))
     for include in (True, False):
-        options = {"stream_options": {"include_usage": True}} if include else {}
+        options: dict[str, Any] = {"stream_options": {"include_usage": True}} if include else {}
         chunks = list(
             served.client().chat.completions.create(
                 model="it", messages=[{"role": "user", "content": "Hi"}], stream=True, **options
