@@ -86,7 +86,7 @@ def test_without_a_loop_each_record_is_handed_over_at_once(tmp_path: Path) -> No
 
 def test_nothing_appended_makes_no_file(tmp_path: Path) -> None:
     asyncio.run(Recorder(tmp_path, "w1").close())
-    assert not list(tmp_path.iterdir())
+    assert not live(tmp_path)
 
 
 def test_bodies_with_line_breaks_stay_on_their_line(tmp_path: Path) -> None:
@@ -295,6 +295,50 @@ def test_a_slow_disk_costs_records_and_no_time(tmp_path: Path) -> None:
     assert names(tmp_path)[-1] == "b"
 
 
+class Counting(threading.Event):
+    waits = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits += 1
+        return super().wait(timeout)
+
+
+def test_a_stuck_disk_is_waited_for_ever_more_rarely(tmp_path: Path) -> None:
+    free = threading.Event()
+
+    def stuck(descriptor: int, data: bytes) -> int:
+        free.wait(20)
+        return os.write(descriptor, data)
+
+    writer = Recorder(tmp_path, "w1", write=stuck)._writer
+    writer._idle = waited = Counting()
+    for _ in range(200):
+        writer.put(b"{}\n", 1)
+    assert 5 <= waited.waits <= 10
+    free.set()
+    asyncio.run(writer.close(20))
+    assert live(tmp_path)[0].read_bytes() == b"{}\n" * 200
+
+
+def test_a_thread_that_is_behind_is_given_its_turn(tmp_path: Path) -> None:
+    writer = Recorder(tmp_path, "w1")._writer
+    writer._idle = waited = Counting()
+    began = threading.Event()
+    store = writer._store
+
+    def late(data: bytes, count: int) -> None:
+        began.wait(20)
+        store(data, count)
+
+    writer._store = late  # type: ignore[method-assign]
+    writer.put(b"{}\n", 1)
+    assert waited.waits == 0, "nothing was waiting"
+    writer.put(b"{}\n", 1)
+    assert waited.waits == 1
+    began.set()
+    asyncio.run(writer.close(20))
+
+
 def test_close_does_not_wait_for_ever(tmp_path: Path) -> None:
     free = threading.Event()
 
@@ -310,7 +354,6 @@ def test_close_does_not_wait_for_ever(tmp_path: Path) -> None:
         assert recorder.lost == 3
         assert "did not answer" in str(recorder.why)
         free.set()
-        assert recorder._writer._thread is not None
         await asyncio.to_thread(recorder._writer._thread.join, 20)
 
     asyncio.run(main())

@@ -88,10 +88,12 @@ class Segment:
         return os.fstat(self._fd).st_nlink == 0
 
     def close(self) -> None:
-        if not self.size:
-            with contextlib.suppress(OSError):
+        """Never raises: what was written is in the system's hands."""
+        with contextlib.suppress(OSError):
+            if not self.size:
                 self.path.unlink()
-        os.close(self._fd)
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
 
 
 def _made(home: Path) -> Path:
