@@ -50,6 +50,8 @@ def test_the_frames_of_these_tests_are_sound() -> None:
          "w.yaml:7: endpoints.e.candidates[1] names 'maxi', which is not under `candidates` or `models`"),
         (endpoint(candidates="[]"), "w.yaml:7: endpoints.e.candidates is empty. Name at least one"),
         (endpoint(candidates="[mini, mini]"), "w.yaml:7: endpoints.e.candidates names 'mini' twice"),
+        (endpoint(shadow="{candidate: maxi, share: 1%}"),
+         "w.yaml:8: endpoints.e.shadow.candidate names 'maxi', which is not under `candidates` or `models`"),
         (evaluation().replace("endpoint: e", "endpoint: f"),
          "w.yaml:11: evaluations.v.endpoint names 'f', which is not under `endpoints`"),
     ],

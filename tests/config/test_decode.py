@@ -26,8 +26,10 @@ def first(source: str) -> str:
         ("modls: {}\n", "w.yaml:1: unknown key modls. Did you mean models?"),
         (
             "zzz: {}\n",
-            "w.yaml:1: unknown key zzz. "
-            "Known here: candidates, endpoints, evaluations, gateway, keys, models, providers.",
+            (
+                "w.yaml:1: unknown key zzz. "
+                "Known here: candidates, endpoints, evaluations, gateway, keys, models, providers."
+            ),
         ),
         ("models: [a]\n", "w.yaml:1: models must be a mapping (`key: value`), not a list"),
         ("models:\n  m: gpt\n", "w.yaml:2: models.m must be a mapping (`key: value`), not 'gpt'"),

@@ -14,7 +14,9 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 _TRUE: Final = b"true"
-_DULL: Final = frozenset({b"null", b"[]", b"{}", b"false", b"1", b"0", b'"none"', b'"auto"', b'"text"'})
+_DULL: Final = frozenset(
+    {b"null", b"[]", b"{}", b"false", b"1", b"0", b'"none"', b'"auto"', b'"text"', b'{"type":"text"}'}
+)
 """Values that ask for nothing special, whatever the key."""
 
 NEEDS: Final = frozenset(
@@ -87,11 +89,15 @@ class Asked:
         return self._document
 
     def needs(self) -> frozenset[str]:
-        """What it asks for that not every target can do: names of NEEDS, "images" and "input_audio"."""
+        """What it asks for that not every target can do: names of NEEDS ("json_schema" and "json_object" for a
+        response_format), "images" and "input_audio"."""
         fields = self.fields
         needs = NEEDS & fields.keys()
         if needs:
             needs = frozenset(name for name in needs if bytes(fields[name]) not in _DULL)
+            if "response_format" in needs:
+                schema = b'"json_schema"' in bytes(fields["response_format"])
+                needs = (needs - {"response_format"}) | {"json_schema" if schema else "json_object"}
         messages = fields.get("messages")
         if messages is not None:
             said = bytes(messages)

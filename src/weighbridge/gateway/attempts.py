@@ -216,8 +216,17 @@ class Attempting:
 
     def _failed(self, sent: Sent, failure: Failure, *, free: bool) -> Failure:
         now = monotonic()
+        relay, took = sent.relay, now - sent.began
+        # A first token that never came took at least so long: an adaptive limit learns from it.
+        late = relay is not None and relay.first_token is None and failure.error_class == "timeout"
         self._health.ended(
-            sent.step.target, now, ok=False, error_class=failure.error_class, retry_after=failure.retry_after
+            sent.step.target,
+            now,
+            ok=False,
+            error_class=failure.error_class,
+            retry_after=failure.retry_after,
+            ttft=took if late else None,
+            total=took,
         )
         self._ended(sent, now, _NOTHING if free else self._made(sent.relay), failure, free=free)
         return failure
@@ -227,15 +236,19 @@ class Attempting:
         if failure is not None:
             self._failed(sent, failure, free=not relay.tokens)
             return
-        now, first = monotonic(), relay.first_token
-        ttft = first - sent.began if first is not None else None
-        self._health.ended(sent.step.target, now, ok=True, ttft=ttft, total=now - sent.began)
+        now = monotonic()
+        self._health.ended(sent.step.target, now, ok=True, total=now - sent.began)
         self._ended(sent, now, self._made(relay), None, free=False)
+
+    def first_token(self, sent: Sent, relay: Relay) -> None:
+        """A stream has begun: its target's health need not wait for its end."""
+        if relay.first_token is not None:
+            self._health.first_token(sent.step.target, monotonic(), relay.first_token - sent.began)
 
     def gone(self, sent: Sent) -> None:
         """The client has gone, or another was faster: what was made is paid for all the same."""
         now = monotonic()
-        self._health.ended(sent.step.target, now, ok=None)
+        self._health.ended(sent.step.target, now, ok=None, total=now - sent.began)
         self._ended(sent, now, self._made(sent.relay), None, free=False)
 
     def _made(self, relay: Relay | None) -> Usage:
@@ -308,6 +321,7 @@ class Opened:
             await self._enter()
             while relay.first_token is None and not self.ended:
                 self.held += await self.read()
+        self._calls.first_token(self._sent, relay)
         while (relay.tokens < hold or relay.skip) and not self.ended:
             self.held += await self.read()
 

@@ -24,10 +24,17 @@ _RATES: Final[tuple[Kind, ...]] = ("requests", "tokens")
 
 
 def setup(
-    config: Config, health: Health, *, home: Path | None, workers: int, redacting: Redacting, local: bool
+    config: Config,
+    health: Health,
+    *,
+    home: Path | None,
+    workers: int,
+    redacting: Redacting,
+    local: bool,
+    before: Setup | None = None,
 ) -> Setup:
     """Everything a worker serves by. `home` None: limits and budgets of this process alone. `local`: where there is no
-    key at all, everybody is let in.
+    key at all, everybody is let in. `before`: what served until now; its limits and budgets carry on.
 
     Raises ConfigError and UsageError.
     """
@@ -44,10 +51,16 @@ def setup(
         for name, section in config.endpoints.items()
         if section.capture is not None
     }
+    keys = Keys(specs, home=home, open_=local)
+    if before is None:
+        admission = Admission(rules, home=home, workers=workers)
+    else:
+        admission = before.admission
+        admission.reload(rules)
     return Setup(
         endpoints=served,
-        keys=Keys(specs, home=home, open_=local),
-        admission=Admission(rules, home=home, workers=workers),
+        keys=keys,
+        admission=admission,
         captures=captures,
     )
 

@@ -26,6 +26,7 @@ from weighbridge.transport.server import Server, ServerLimits, serve
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
+_FLUSH_TICKS = 8
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
 
@@ -49,7 +50,6 @@ class Worker:
         self._health = Health()
         self._stop = asyncio.Event()
         self._seen = self._stamp()
-        self._old: list[tuple[float, Setup]] = []
 
     async def serve(self, started: Callable[[Server], None]) -> None:
         """Raises WeighbridgeError where it cannot begin; `started` is called once it listens."""
@@ -79,10 +79,10 @@ class Worker:
                 ticking.cancel()
                 await recorder.close()
                 metrics.leave()
-                for one in (*(setup for _, setup in self._old), gateway.setup):
-                    one.admission.close()
+                gateway.setup.admission.close()
+                gateway.setup.keys.close()
 
-    def _setup(self, config: Config) -> Setup:
+    def _setup(self, config: Config, before: Setup | None = None) -> Setup:
         options = self._options
         listen = options.listen or config.gateway.listen
         local = config.gateway.open or listen.startswith(("unix:", *_LOOPBACK))
@@ -90,7 +90,13 @@ class Worker:
             what = f"listening at {listen} without keys would let anybody spend on your accounts"
             raise UsageError(what, mend="Make a key with `weighbridge keys create NAME`, or set gateway.open: true")
         return setup(
-            config, self._health, home=options.home, workers=options.workers, redacting=self._redacting, local=local
+            config,
+            self._health,
+            home=options.home,
+            workers=options.workers,
+            redacting=self._redacting,
+            local=local,
+            before=before,
         )
 
     async def _listening(self, gateway: Gateway) -> Server:
@@ -121,10 +127,14 @@ class Worker:
         loop.add_signal_handler(signal.SIGHUP, self.reload, gateway)
 
     async def _ticks(self, gateway: Gateway, metrics: Metrics) -> None:
+        ticks = 0
         while True:
             await asyncio.sleep(_TICK_S)
+            ticks += 1
             try:
                 self._tick(gateway, metrics)
+                if ticks % _FLUSH_TICKS == 0:
+                    await asyncio.to_thread(gateway.setup.admission.flush)
             except Exception:
                 log.exception("housekeeping failed; serving goes on")
 
@@ -137,8 +147,6 @@ class Worker:
         if stamp != self._seen:
             self._seen = stamp
             self.reload(gateway)
-        while self._old and self._old[0][0] < now:
-            self._old.pop(0)[1].admission.close()
 
     def _stamp(self) -> tuple[int, int]:
         try:
@@ -151,14 +159,14 @@ class Worker:
         """Reads the configuration anew. A bad one changes nothing, and the log says why."""
         try:
             config = load(self._options.config)
-            made = self._setup(config)
+            made = self._setup(config, gateway.setup)
         except WeighbridgeError as error:
             for line in error.lines():
                 log.error("the configuration is not taken over: %s", line)  # noqa: TRY400 - a line, no traceback
             return
         self._config = config
         old, gateway.setup = gateway.setup, made
-        self._old.append((time() + config.gateway.drain + 600.0, old))
+        old.keys.close()
         log.warning("the configuration was read anew")
 
 
