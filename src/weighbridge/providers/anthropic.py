@@ -30,9 +30,14 @@ _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _COUNTED: Final = frozenset({"messages", "system", "tools", "tool_choice", "thinking", "output_config", "mcp_servers"})
 """What of a request `count_tokens` takes."""
 
+_PLURAL: Final[dict[Api, str]] = {"completions": "text completions", "embeddings": "embeddings"}
+_FREE: Final = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+
 
 class AnthropicDialect:
     """One provider, spoken to in Anthropic's dialect. Routes are made once, here."""
+
+    verbatim = False
 
     def __init__(self, provider: Provider) -> None:
         # Names in one case: a version of one's own takes the place of the preset's, and does not stand beside it.
@@ -49,6 +54,8 @@ class AnthropicDialect:
 
         Values may be msgspec.Raw. A malformed request asks for nothing that is missing: `outgoing` says what is wrong.
         """
+        if api == "count_tokens":
+            return ()
         if api != "chat":
             return (api,)
         try:
@@ -57,11 +64,13 @@ class AnthropicDialect:
             return ()
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
-        """The request for one call; `body` is OpenAI's, without `model`. Raises UsageError (Untranslatable for what
-        is no chat request)."""
+        """The request for one call; `body` is OpenAI's (but Anthropic's own for `count_tokens`), without `model`.
+        Raises UsageError (Untranslatable for what is no chat request)."""
+        if api == "count_tokens":
+            return self.counting(model, body)
         if api != "chat":
             raise UsageError(
-                f"{self.provider.name} speaks Anthropic's Messages API, which has no text completions",
+                f"{self.provider.name} speaks Anthropic's Messages API, which has no {_PLURAL[api]}",
                 mend="Send it a chat",
             )
         said, _ = messages_from_chat(_decoded({**body, "model": model.model}))
@@ -75,12 +84,15 @@ class AnthropicDialect:
         said = {name: value for name, value in request.items() if name in _COUNTED}
         return Outgoing(self._count, self._encode({"model": model.model, **said}))
 
-    def whole(self, api: Api, body: bytes) -> bytes:  # noqa: ARG002  # there is only chat here
-        """The body of a 200, not streamed, as a chat completion. Raises FailedCall."""
+    def whole(self, api: Api, body: bytes) -> bytes:
+        """The body of a 200, not streamed, as a chat completion; a count with `usage` beside it, as counting is free.
+        Raises FailedCall."""
         try:
             reply = msgspec.json.decode(body)
             if not isinstance(reply, dict):
                 raise self._failures.unreadable(f"not a reply of the Messages API: {shown(body)}")
+            if api == "count_tokens":
+                return self._encode({"input_tokens": self._counted(reply, body), "usage": _FREE})
             return self._encode(chat_reply_from_messages(reply, created=int(time())))
         except StreamFailed as error:
             raise FailedCall(self._failures.in_band(error.body)) from None
@@ -88,12 +100,24 @@ class AnthropicDialect:
             said = f"not a reply of the Messages API ({error}): {shown(body)}"
             raise self._failures.unreadable(said) from None
 
+    def _counted(self, reply: dict[str, Any], body: bytes) -> int:
+        count = reply.get("input_tokens")
+        if isinstance(count, int) and not isinstance(count, bool):
+            return count
+        if reply.get("error") is not None:
+            raise FailedCall(self._failures.in_band(body))
+        raise self._failures.unreadable(f"not a count of tokens: {shown(body)}")
+
     def streaming(self, api: Api) -> AnthropicStreaming:  # noqa: ARG002
         return AnthropicStreaming(self._failures)
 
     def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
         """What an HTTP error was."""
         return self._failures.over_http(status, headers, body)
+
+    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
+        """What an error inside a 200 was."""
+        return self._failures.in_band(body, headers)
 
     def failure_of(self, error: CallFailed) -> Failure:
         """What a failure below HTTP was."""

@@ -13,7 +13,7 @@ from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
 
 _VERSION: Final = "2024-10-21"
-_PATHS: Final[dict[Api, str]] = {"chat": "chat/completions", "completions": "completions"}
+_PATHS: Final[dict[Api, str]] = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings"}
 
 
 class AzureDialect(OpenAIDialect):
@@ -34,7 +34,9 @@ class AzureDialect(OpenAIDialect):
         self._deployed: dict[tuple[str, Api], Route] = {}
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
-        """The request for one call."""
+        """The request for one call. Raises as OpenAIDialect does."""
+        if api not in _PATHS:
+            raise self._foreign(api)
         return Outgoing(self._route(model.model, api), self._encode(self.body(model, api, body, stream=stream)))
 
     def _route(self, deployment: str, api: Api) -> Route:

@@ -12,7 +12,8 @@ from weighbridge.errors import UsageError
 from weighbridge.providers.provider import Model
 from weighbridge.wire.reading import text_of
 
-Api = Literal["chat", "completions"]
+Api = Literal["chat", "completions", "embeddings", "count_tokens"]
+"""What a provider is asked for; a sample is always one of the first two. `count_tokens` is of Anthropic's own words."""
 
 
 class Shot(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -79,6 +80,8 @@ class Candidate:
 
         Raises UsageError where the request cannot be sent by this candidate's API.
         """
+        if api in {"embeddings", "count_tokens"}:
+            return api, self._as_it_is(sample, api)
         wanted: Api = self.api or ("completions" if self.template is not None else api)
         if api == "completions":
             if wanted == "chat":
@@ -96,6 +99,13 @@ class Candidate:
         if "max_completion_tokens" in body and "max_tokens" not in kept:
             kept["max_tokens"] = body["max_completion_tokens"]
         return "completions", {"prompt": self.template.render(body["messages"]), **kept, **self.params}
+
+    def _as_it_is(self, request: dict[str, Any], api: Api) -> dict[str, Any]:
+        """What has no conversation of ours; where its tokens are counted, what is sent before it counts too."""
+        if api == "embeddings":
+            return {**request, **self.params}
+        opening = {} if self.system is None else {"system": self.system}
+        return {**request, **opening, "messages": self._messages(request.get("messages") or [], ())[bool(opening) :]}
 
     def _messages(self, messages: Sequence[dict[str, Any]], tags: Sequence[str]) -> list[dict[str, Any]]:
         own = [message for message in messages if message.get("role") in {"system", "developer"}]

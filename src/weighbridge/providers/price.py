@@ -192,8 +192,9 @@ def _from_book(book: Any, source: str) -> Price | None:
                 starts.setdefault(tier.start, {})[name] = float(tier.price)
         else:
             base[name] = float(entry)
-    if "input" not in base or "output" not in base:
+    if "input" not in base:
         return None
+    base.setdefault("output", 0.0)  # embeddings and classifiers have none, and the book prices nothing else so
     per_request = getattr(book, "requests_kcount", None)
     return Price(
         **base,

@@ -59,8 +59,11 @@ class UsageView(msgspec.Struct, frozen=True, gc=False):
         )
 
     def _output(self, reasoning: int | None) -> int | None:
-        """X.AI counts reasoning beside `completion_tokens`, everyone else within; the total tells which it was."""
+        """Embeddings tell only the prompt's tokens and an equal total, so there were none. X.AI counts reasoning beside
+        `completion_tokens`, everyone else within; the total tells which it was."""
         prompt, output, total = self.prompt_tokens, self.completion_tokens, self.total_tokens
+        if output is None and prompt is not None and total == prompt:
+            return 0
         if output is None or prompt is None or not reasoning:
             return output
         return output + reasoning if total == prompt + output + reasoning else output

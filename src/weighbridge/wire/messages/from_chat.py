@@ -29,11 +29,11 @@ _SEEN: Final = frozenset(
 _HINTS: Final = frozenset(
     {
         *("stream_options", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "store"),
-        "parallel_tool_calls",
+        *("parallel_tool_calls", "anthropic_only"),
     }
 )
 """Left out without a word: none changes the answer (usage always comes; `parallel_tool_calls` is read with the tools;
-nothing is stored here, whatever is asked)."""
+nothing is stored here, whatever is asked; `anthropic_only` is for everyone else, see `plain`)."""
 
 
 class _Request:

@@ -8,6 +8,10 @@ from weighbridge.wire.messages.blocks import is_native
 from weighbridge.wire.messages.from_chat import NATIVE
 from weighbridge.wire.translation import asked
 
+ANTHROPIC_ONLY: Final = "anthropic_only"
+"""A field of the gateway's own, on a chat request made of a Messages request in which only Anthropic understands some
+words: a list of those whose loss may change the answer. No provider ever sees it."""
+
 _UNSAID: Final = frozenset({"cache_control", "context_management", "inference_geo", "speed"})
 """Left out without a word: they change what a request costs and where it runs, not what it asks for."""
 
@@ -21,7 +25,7 @@ def plain_chat(chat: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     lost: dict[str, None] = {}
     asked.bounded(chat, "the request")
-    said = {name: value for name, value in chat.items() if name not in NATIVE}
+    said = {name: value for name, value in chat.items() if name not in NATIVE and name != ANTHROPIC_ONLY}
     for name in ("thinking", "container", "mcp_servers"):
         if chat.get(name) is not None and chat[name] != {"type": "disabled"}:
             lost[name] = None
