@@ -122,7 +122,7 @@ def test_every_column_can_be_asked_for_without_quotes(tmp_path: Path) -> None:
         Lake(tmp_path).query(f"SELECT {name} FROM feedback GROUP BY {name} ORDER BY {name}")  # noqa: S608
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written=exchanges)
 def test_sealing_loses_nothing_of_an_exchange(tmp_path_factory: pytest.TempPathFactory, written: Exchange) -> None:
     home = tmp_path_factory.mktemp("home")
@@ -163,7 +163,7 @@ def test_a_segment_that_is_being_written_is_left_alone_and_read(tmp_path: Path) 
         recorder = Recorder(tmp_path, "w1")
         recorder.append(FULL)
         async with asyncio.timeout(20):
-            while not live(tmp_path):  # noqa: ASYNC110 -- what is awaited is in files
+            while not live(tmp_path)[0].stat().st_size:  # noqa: ASYNC110 -- what is awaited is in files
                 await asyncio.sleep(0.002)
         assert seal(tmp_path) == []
         assert ids(tmp_path) == ["wbx_1"]
@@ -319,6 +319,33 @@ def test_a_full_disk_leaves_the_segment(tmp_path: Path, monkeypatch: pytest.Monk
             seal(tmp_path)
     assert ids(tmp_path) == ["wbx_1"]
     assert len(seal(tmp_path)) == 1
+
+
+_LARGE = """
+import resource, sys
+from pathlib import Path
+from weighbridge.store.exchanges import captured, seal
+seal(Path(sys.argv[1]))
+print(sum(1 for _ in captured(Path(sys.argv[1]))), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_many_segments_need_no_more_memory_than_one(tmp_path: Path) -> None:
+    """litellm#21908: cleaning up a large log loaded it whole."""
+    used = {}
+    for count in (4, 24):
+        home = tmp_path / str(count)
+        for number in range(count):
+            held = [exchange(id=f"wbx_{number}_{each}", request=f"{each:x}" * 700) for each in range(2500)]
+            segment(home, *held, number=number)
+        done = subprocess.run(
+            [sys.executable, "-c", _LARGE, home], check=True, capture_output=True, text=True, timeout=100
+        )
+        found, used[count] = map(int, done.stdout.split())
+        assert found == count * 2500
+        assert not live(home)
+    assert used[24] < used[4] + 200, used
 
 
 def test_a_damaged_table_is_one_line_that_does_not_tell_to_delete(tmp_path: Path) -> None:

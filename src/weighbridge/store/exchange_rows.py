@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from weighbridge.records.exchange import Attempt, Exchange, Feedback
+from weighbridge.records.exchange import Attempt, Exchange, Features, Feedback
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 
@@ -102,43 +102,52 @@ _SAME: Final = (
 )
 """Fields that are columns of the same name."""
 
+_KINDS: Final = Usage.__struct_fields__
+_NOTHING_KNOWN: Final = Features()
 _encode = msgspec.json.Encoder().encode
 
 
 def exchange_row(exchange: Exchange, worker: str | None) -> dict[str, Any]:
-    """One row of `exchanges`. `candidate`, `provider`, `model` and `answered` are those of the attempt whose answer the
-    client got; NULL where it got none, or one from the cache."""
-    failure, served, features = exchange.failure, exchange.served, exchange.features
-    attempts = exchange.attempts
-    return {
-        **{name: getattr(exchange, name) for name in _SAME},
-        "arrived": exchange.at,
-        "time": _time(exchange.at),
-        "worker": worker,
-        "ok": exchange.outcome == "ok",
-        "status": _whole(exchange.status),
-        "error_class": failure.error_class if failure else None,
-        "error_message": failure.message if failure else None,
-        "failure": _encode(failure).decode() if failure else None,
-        "candidate": exchange.route.target,
-        "provider": served.provider if served else None,
-        "model": served.model if served else None,
-        "answered": served.answered if served else None,
-        "reason": exchange.route.reason,
-        "policy": exchange.route.policy,
-        "chance": exchange.route.chance,
-        "tries": len(attempts),
-        "retried": [attempt.failure.error_class for attempt in attempts if attempt.failure],
-        "hedged": any(attempt.hedge for attempt in attempts),
-        **{f"{name}_tokens": _whole(getattr(exchange.usage, name)) for name in Usage.__struct_fields__},
-        "needs": features.needs,
-        "body_bytes": _whole(features.body_bytes),
-        "input_estimate": _whole(features.input_tokens),
-        "max_tokens": _whole(features.max_tokens),
-        "messages": _whole(features.messages),
-        "tools": _whole(features.tools),
-        "attempts": _encode(attempts).decode(),
-    }
+    """One row of `exchanges`; what is not there is NULL. `candidate`, `provider`, `model` and `answered` are those of
+    the attempt whose answer the client got; NULL where it got none, or one from the cache."""
+    attempts, failure, route = exchange.attempts, exchange.failure, exchange.route
+    row: dict[str, Any] = {name: value for name in _SAME if (value := getattr(exchange, name)) is not None}
+    row.update(
+        arrived=exchange.at,
+        time=_time(exchange.at),
+        worker=worker,
+        ok=exchange.outcome == "ok",
+        status=_whole(exchange.status),
+        candidate=route.target,
+        reason=route.reason,
+        policy=route.policy,
+        chance=route.chance,
+        tries=len(attempts),
+        retried=[attempt.failure.error_class for attempt in attempts if attempt.failure],
+        hedged=any(attempt.hedge for attempt in attempts),
+        attempts=_encode(attempts).decode(),
+        **_counts(exchange),
+    )
+    served = exchange.served
+    if served is not None:
+        row.update(provider=served.provider, model=served.model, answered=served.answered)
+    if failure is not None:
+        row.update(error_class=failure.error_class, error_message=failure.message, failure=_encode(failure).decode())
+    return row
+
+
+def _counts(exchange: Exchange) -> dict[str, Any]:
+    usage, features = exchange.usage, exchange.features
+    counts = {f"{name}_tokens": _whole(count) for name in _KINDS if (count := getattr(usage, name)) is not None}
+    if features != _NOTHING_KNOWN:
+        counts.update(
+            body_bytes=_whole(features.body_bytes),
+            input_estimate=_whole(features.input_tokens),
+            max_tokens=_whole(features.max_tokens),
+            messages=_whole(features.messages),
+            tools=_whole(features.tools),
+        )
+    return {"needs": features.needs, **counts}
 
 
 def feedback_row(feedback: Feedback) -> dict[str, Any]:
@@ -164,7 +173,7 @@ def exchange_of(row: Mapping[str, Any]) -> Exchange:
         "tools": row["tools"],
     }
     route = {"target": row["candidate"], "reason": row["reason"], "policy": row["policy"], "chance": row["chance"]}
-    usage = {name: row[f"{name}_tokens"] for name in Usage.__struct_fields__}
+    usage = {name: row[f"{name}_tokens"] for name in _KINDS}
     fields = {name: row[name] for name in (*_SAME, "status")} | {
         "t": "exchange",
         "at": row["arrived"],
