@@ -208,6 +208,15 @@ def test_what_did_not_end_well_is_not_kept(caches: dict[str, Cache], record: Exc
     assert not hit(caches["it"], asked())
 
 
+def test_embeddings_are_kept(caches: dict[str, Cache]) -> None:
+    said = Asked("embeddings", b'{"model":"it","input":"x"}')
+    for body in (b'{"data":[]}', b'{"error":{}}', b"{"):
+        look(caches["it"], said).offer(recorded(api="embeddings"), body)
+        assert not hit(caches["it"], said)
+    look(caches["it"], said).offer(recorded(api="embeddings"), b'{"data":[{"embedding":[1]}]}')
+    assert hit(caches["it"], said)
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"error":{"message":"x"}}', b'{"choices":[]}', b"\xff"])
 def test_what_is_no_reply_is_not_kept(caches: dict[str, Cache], body: bytes) -> None:
     keep(caches["it"], asked(), body)

@@ -44,8 +44,15 @@ def recorded(*, finish_reason: str | None = "stop", usage: Usage | None = None, 
     """The record of a request that target `a` answered."""
     used = usage or Usage(input=3, output=2)
     made = Attempt(target="a", provider="p", model="m", started=0.0, usage=used, finish_reason=finish_reason)
-    fields = {"outcome": "ok", "status": 200, "attempts": (made,), "route": Route("a", "priority"), **more}
-    return Exchange(id="wbx_1", at=1.0, endpoint="it", api="chat", **fields)
+    fields = {
+        "api": "chat",
+        "outcome": "ok",
+        "status": 200,
+        "attempts": (made,),
+        "route": Route("a", "priority"),
+        **more,
+    }
+    return Exchange(id="wbx_1", at=1.0, endpoint="it", **fields)
 
 
 def reply(text: str = "Something", finish_reason: str = "stop", **message: Any) -> bytes:

@@ -138,6 +138,10 @@ def _endpoint(endpoint: EndpointSection, path: Path, candidates: set[str]) -> It
         yield from _reference(name, (*place, n), candidates, "candidates/models")
         if name in endpoint.candidates[:n]:
             yield (*place, n), f"{dotted(place)} names {name!r} twice", "Keep one."
+    if endpoint.shadow is not None:
+        yield from _reference(
+            endpoint.shadow.candidate, (*path, "shadow", "candidate"), candidates, "candidates/models"
+        )
     try:
         rule.parse(endpoint.success) if endpoint.success is not None else None
     except rule.RuleError as error:

@@ -50,6 +50,15 @@ _exactly = msgspec.json.Decoder(dict[str, Any], float_hook=_as_written).decode
 _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 
+class _Vectors(msgspec.Struct):
+    """What is looked at of a reply with embeddings; they have no finish reason."""
+
+    data: list[msgspec.Raw] = []
+
+
+_vectors = msgspec.json.Decoder(_Vectors).decode
+
+
 class Kept(msgspec.Struct, frozen=True):
     """One whole reply in OpenAI's words, and what the record tells of it. `since` and `until` are monotonic seconds."""
 
@@ -241,7 +250,7 @@ class Look:
             return
         if reply is None and tape is not None:
             reply = tape.reply(made.usage)
-        if reply is None or not complete(reply):
+        if reply is None or not (_embedded(reply) if record.api == "embeddings" else complete(reply)):
             return
         now = monotonic()
         keep = self._cache.keep
@@ -257,6 +266,13 @@ def complete(reply: bytes) -> bool:
         return False
     choices = view.choices or ()
     return view.error is None and bool(choices) and all(one.finish_reason in _COMPLETE for one in choices)
+
+
+def _embedded(reply: bytes) -> bool:
+    try:
+        return bool(_vectors(reply).data)
+    except _MALFORMED:
+        return False
 
 
 def digest(endpoint: Endpoint) -> str:
