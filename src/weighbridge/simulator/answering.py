@@ -62,6 +62,12 @@ class Answering:
         cached, thoughts = self._settings.cached_tokens, len(self._thoughts)
         return Made(api, tokens, finish, thoughts, prompt, cached, replies.identity(api), replies.now())
 
+    async def tarry(self) -> None:
+        """What an answer without tokens takes."""
+        wait = self._latency() + self._ttft()
+        if wait > 0:
+            await asyncio.sleep(wait)
+
     async def answer(self, it: Serving) -> tuple[str, Stream | None]:
         """Sends it. Returns the outcome, and the stream with its send times."""
         if it.asked.stream:

@@ -50,6 +50,9 @@ class Asked(msgspec.Struct, frozen=True):
     model: str = "simulated"
     messages: list[dict[str, Any]] | None = None
     prompt: str | list[Any] | None = None
+    input: str | list[Any] | None = None
+    encoding_format: str | None = None
+    dimensions: int | None = None
     stream: bool | None = None
     stream_options: dict[str, Any] | None = None
     max_tokens: int | None = None
@@ -60,6 +63,11 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def limit(self) -> int | None:
         return self.max_completion_tokens if self.max_completion_tokens is not None else self.max_tokens
+
+    @property
+    def prefilled(self) -> bool:
+        """Whether it ends with an assistant's message, for the model to go on with."""
+        return bool(self.messages and self.messages[-1].get("role") == "assistant")
 
     @property
     def include_usage(self) -> bool:
@@ -73,9 +81,10 @@ class Asked(msgspec.Struct, frozen=True):
         return (self.top_logprobs or 0) if self.logprobs is True else self.logprobs
 
     def text(self) -> str:
-        """The last user message, or the prompt."""
+        """The last user message, or the prompt, or what is to be embedded."""
         if self.messages is None:
-            return self.prompt if isinstance(self.prompt, str) else str(self.prompt or "")
+            said = self.prompt if self.prompt is not None else self.input
+            return said if isinstance(said, str) else str(said or "")
         for message in reversed(self.messages):
             if message.get("role") == "user":
                 content = message.get("content")

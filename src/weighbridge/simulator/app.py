@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Self
 
 import msgspec
 
-from weighbridge.simulator import answers, faults, replies
+from weighbridge.simulator import answers, embeddings, faults, replies
 from weighbridge.simulator.answering import Answering, Serving
 from weighbridge.simulator.answers import Answers, Asked, Recorded
+from weighbridge.simulator.embeddings import EMBEDDINGS
 from weighbridge.simulator.faults import Faults
 from weighbridge.simulator.ledger import Entry, Ledger, Stats
 from weighbridge.simulator.limiter import Limiter
@@ -22,7 +24,7 @@ from weighbridge.transport.responder import encoded, error_body
 from weighbridge.transport.server import Responder, Server, ServerRequest, serve
 
 _JSON = encoded([("Content-Type", "application/json")])
-_APIS = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+_APIS = {"/v1/chat/completions": "chat", "/v1/completions": "completions", "/v1/embeddings": EMBEDDINGS}
 _OTHER = "other"  # a path that only recorded replies know
 
 
@@ -146,7 +148,7 @@ class Simulator:
             self._close(entry, "limited", 429)
             faults.refuse(responder, Fault(kind="429_retry_after", retry_after=wait), headers)
             return
-        fault = self._faults.strike(stream=entry.stream)
+        fault = self._faults.strike(stream=entry.stream, prefilled=asked.prefilled)
         if fault is not None:
             self.stats.faults[fault.kind] = self.stats.faults.get(fault.kind, 0) + 1
             if not faults.within(fault):
@@ -163,6 +165,8 @@ class Simulator:
             responder.reply(recorded.status, *recorded.sent())
         elif api == _OTHER:
             self._refuse(entry, responder, 404, f"nothing recorded for {request.path} fits this request")
+        elif api == EMBEDDINGS:
+            await self._embed(asked, responder, entry, prompt, headers, fault)
         else:
             made = self._answering.make(api, asked, _answer(recorded), prompt)
             await self._serve(Serving(asked, responder, entry, made, headers, fault))
@@ -181,6 +185,26 @@ class Simulator:
         self.ledger.charge(entry.key, request.body)
         await self._serve(Serving(asked, responder, entry, charged.made, {}, told_again=True))
         return True
+
+    async def _embed(
+        self,
+        asked: Asked,
+        responder: Responder,
+        entry: Entry,
+        prompt: int,
+        headers: Mapping[str, str],
+        fault: Fault | None,
+    ) -> None:
+        body = embeddings.reply(asked, prompt)
+        if body is None:
+            self._refuse(entry, responder, 400, "the input is neither a text nor tokens, nor a list of them")
+            return
+        await self._answering.tarry()
+        if fault is not None:
+            await faults.spoil(fault, responder, body)
+        else:
+            responder.reply_encoded(200, _JSON + encoded(headers) if headers else _JSON, body)
+        self._close(entry, fault.kind if fault is not None else "completed", 200)
 
     async def _serve(self, it: Serving) -> None:
         entry = it.entry

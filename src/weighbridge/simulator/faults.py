@@ -33,6 +33,12 @@ _REFUSALS: dict[FaultKind, tuple[int, str, str, str | None]] = {
         "invalid_request_error",
         "content_filter",
     ),
+    "no_prefill": (
+        400,
+        "This model does not support assistant message prefill. The conversation must end with a user message.",
+        "invalid_request_error",
+        None,
+    ),
 }
 _STATUS: dict[FaultKind, int] = {
     **{kind: said[0] for kind, said in _REFUSALS.items()},
@@ -74,14 +80,16 @@ class Faults:
         self._seen = 0
         self._start = monotonic()
 
-    def strike(self, *, stream: bool) -> Fault | None:
-        """The fault that strikes this request, the first that fits; None: none."""
+    def strike(self, *, stream: bool, prefilled: bool = False) -> Fault | None:
+        """The fault that strikes this request, the first that fits; None: none. `prefilled`: its last message is an
+        assistant's, begun for the model to go on with."""
         if not self._faults:
             return None
         self._seen += 1
         passed = monotonic() - self._start
         for fault in self._faults:
-            if fault.since <= passed < fault.until and self._hits(fault) and (stream or fault.kind != "no_done"):
+            fits = stream if fault.kind == "no_done" else prefilled if fault.kind == "no_prefill" else True
+            if fault.since <= passed < fault.until and self._hits(fault) and fits:
                 return fault
         return None
 

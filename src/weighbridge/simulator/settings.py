@@ -41,6 +41,7 @@ FaultKind = Literal[
     "slow",
     "context_length",
     "content_filter",
+    "no_prefill",
 ]
 
 
