@@ -37,17 +37,15 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model at one provider. `name` is ours, `model` the vendor's; `price` None: unknown, never zero."""
+    """One model at one provider. `name` is ours, `model` the vendor's; `price` None: unknown, never zero. `reasons`: it is
+    of the families that take `max_completion_tokens` and no sampling parameters."""
 
     name: str
     provider: Provider
     model: str
     price: Price | None = None
+    reasons: bool = field(init=False)
 
-    @property
-    def reasons(self) -> bool:
-        """True for a model of the families that take `max_completion_tokens` and no sampling parameters."""
-        bare = self.model.rpartition("/")[2]
-        return (
-            bare.startswith(self.provider.preset.reasoning_models) if self.provider.preset.reasoning_models else False
-        )
+    def __post_init__(self) -> None:
+        bare, families = self.model.rpartition("/")[2], self.provider.preset.reasoning_models
+        object.__setattr__(self, "reasons", bool(families) and bare.startswith(families))

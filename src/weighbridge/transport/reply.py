@@ -22,7 +22,8 @@ class Reply:
 
     @property
     def body(self) -> bytes:
-        return b"".join(piece for _, piece in self.reads)
+        reads = self.reads
+        return reads[0][1] if len(reads) == 1 else b"".join([piece for _, piece in reads])
 
     def header(self, name: str) -> str | None:
         """The first value of a header; `name` in lower case."""
