@@ -18,7 +18,8 @@ from weighbridge.records.segments import Segment, Write
 
 _log = logging.getLogger("weighbridge.records")
 _GIVE_WAY: Final = 0.001  # seconds; it takes a tenth of that unless the disk is slow
-_RARELY: Final = 64  # flushes
+_OFTEN: Final = 4  # times in a row: a machine with no processor to spare may need more than one
+_RARELY: Final = 63  # flushes
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -106,7 +107,7 @@ class Writer:
             self._refused = 0
         else:
             self._refused += 1
-            self._patience = min(2 ** (self._refused - 1) - 1, _RARELY)
+            self._patience = min(2 ** max(0, self._refused - _OFTEN) - 1, _RARELY)
 
     async def close(self, limit: float) -> None:
         self._queue.put(None)
