@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from weighbridge.transport.server import Server
 
 _CALM_S = 5.0
+_SEAL = "import sys, pathlib; from weighbridge.store.exchanges import seal; seal(pathlib.Path(sys.argv[1]))"
 
 
 def serve(
@@ -64,7 +65,7 @@ def _work(config: Path, listen: str | None, workers: int, worker: int) -> int:
             console.print_note(f"serving at {server.url}; Ctrl-C stops")
 
     async def main() -> None:
-        await Worker(options, _redacting).serve(started)
+        await Worker(options, _redacting, [sys.executable, "-c", _SEAL, str(options.home)]).serve(started)
 
     run(main())
     return 0
@@ -75,16 +76,10 @@ def _home() -> Path:
 
 
 def _redacting(kinds: Sequence[str]) -> Callable[[bytes], bytes]:
-    import msgspec  # noqa: PLC0415
+    from weighbridge.samples.capture import json_redactor  # noqa: PLC0415 - only where something is captured
+    from weighbridge.samples.redact import KINDS  # noqa: PLC0415
 
-    from weighbridge.samples.redact import KINDS, Redactor  # noqa: PLC0415 - only where something is captured
-
-    chosen = [kind for kind in KINDS if kind in kinds]
-
-    def redact(body: bytes) -> bytes:
-        return msgspec.json.encode(Redactor(chosen).request(msgspec.json.decode(body)))
-
-    return redact
+    return json_redactor([kind for kind in KINDS if kind in kinds])
 
 
 def _supervised(config: Path, listen: str | None, count: int) -> int:

@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import time
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
 _FLUSH_TICKS = 8
+_SEAL_S = 600.0
 _LOOPBACK = ("127.", "localhost", "::1", "[::1]")
 
 
@@ -41,9 +42,12 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Worker:
-    """`serve` runs until SIGTERM or SIGINT. `redacting` makes the redaction of captured bodies."""
+    """`serve` runs until SIGTERM or SIGINT. `redacting` makes the redaction of captured bodies; `sealing` is a command
+    that seals finished segments, run now and then as a process of its own (it needs more memory than serving does).
+    """
 
-    def __init__(self, options: Options, redacting: Redacting) -> None:
+    def __init__(self, options: Options, redacting: Redacting, sealing: Sequence[str] = ()) -> None:
+        self._sealing = sealing
         self._options = options
         self._redacting = redacting
         self._config = load(options.config)
@@ -71,12 +75,14 @@ class Worker:
             gc.freeze()
             gc.set_threshold(50_000, 50, 1_000)
             ticking = asyncio.ensure_future(self._ticks(gateway, metrics))
+            sealing = asyncio.ensure_future(self._seals())
             try:
                 await self._stop.wait()
                 gateway.draining = True
                 await server.close(drain=section.drain)
             finally:
                 ticking.cancel()
+                sealing.cancel()
                 await recorder.close()
                 metrics.leave()
                 gateway.setup.admission.close()
@@ -137,6 +143,17 @@ class Worker:
                     await asyncio.to_thread(gateway.setup.admission.flush)
             except Exception:
                 log.exception("housekeeping failed; serving goes on")
+
+    async def _seals(self) -> None:
+        """One worker sees to it for all."""
+        while self._sealing and self._options.worker == 0:
+            await asyncio.sleep(_SEAL_S)
+            try:
+                process = await asyncio.create_subprocess_exec(*self._sealing, stdin=asyncio.subprocess.DEVNULL)
+                if await process.wait():
+                    log.warning("finished segments were not sealed; the next turn tries again")
+            except OSError as error:
+                log.warning("finished segments cannot be sealed: %s", error)
 
     def _tick(self, gateway: Gateway, metrics: Metrics) -> None:
         now = time()
