@@ -51,6 +51,7 @@ ONLY_IN = {
     "jinja2": {"report"},
     "xllamacpp": {"quickstart"},
     "cyclopts": {"cli"},
+    "opentelemetry": {"gateway"},
 }
 
 

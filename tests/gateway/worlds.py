@@ -44,15 +44,9 @@ def recorded(*, finish_reason: str | None = "stop", usage: Usage | None = None, 
     """The record of a request that target `a` answered."""
     used = usage or Usage(input=3, output=2)
     made = Attempt(target="a", provider="p", model="m", started=0.0, usage=used, finish_reason=finish_reason)
-    fields = {
-        "api": "chat",
-        "outcome": "ok",
-        "status": 200,
-        "attempts": (made,),
-        "route": Route("a", "priority"),
-        **more,
-    }
-    return Exchange(id="wbx_1", at=1.0, endpoint="it", **fields)
+    fields = {"at": 1.0, "endpoint": "it", "api": "chat", "outcome": "ok", "status": 200, "attempts": (made,)}
+    said = {"route": Route("a", "priority"), "finish_reason": finish_reason, "usage": usage or Usage()}
+    return Exchange(id="wbx_1", **{**fields, **said, **more})
 
 
 def reply(text: str = "Something", finish_reason: str = "stop", **message: Any) -> bytes:

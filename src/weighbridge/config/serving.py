@@ -121,6 +121,15 @@ class TLSSection(Section, frozen=True, kw_only=True):
     key: Name
 
 
+class TelemetrySection(Section, frozen=True, kw_only=True):
+    """OpenTelemetry over OTLP/HTTP (the extra `otel`); OpenTelemetry's own environment variables hold as well."""
+
+    endpoint: Annotated[
+        Name | None, Meta(description="The collector, such as http://127.0.0.1:4318; else as the environment says.")
+    ] = None
+    share: Annotated[Share, Meta(description="Of the traces that nobody else has decided on.")] = 1.0
+
+
 class GatewaySection(Section, frozen=True, kw_only=True):
     """What `weighbridge serve` listens on, and how much it takes."""
 
@@ -130,3 +139,4 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     body_megabytes: Annotated[int, Meta(ge=1, le=1024)] = 32
     drain: Annotated[Seconds, Meta(description="On SIGTERM, how long requests under way get.")] = 30.0
     tls: TLSSection | None = None
+    telemetry: TelemetrySection | None = None
