@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Mapping
 from functools import partial
 from time import monotonic, time
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -16,9 +16,12 @@ from weighbridge.gateway.admission.keys import Grant, Keys
 from weighbridge.gateway.admission.ticket import Ticket
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting
+from weighbridge.gateway.embeddings import embeddings
 from weighbridge.gateway.endpoints import Endpoint
+from weighbridge.gateway.messages import count_tokens, messages
 from weighbridge.gateway.metrics import Metrics
 from weighbridge.gateway.refusal import Refusal, refuse
+from weighbridge.gateway.responses import responses
 from weighbridge.gateway.serving import Serving
 from weighbridge.providers.candidate import Api
 from weighbridge.records.capture import Capture
@@ -88,13 +91,20 @@ class Gateway:
         self._health = health
         self._recorder = recorder
         self._metrics = metrics
-        self._apis: dict[str, Api] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+        self._apis: dict[str, Literal["chat", "completions"]] = {
+            "/v1/chat/completions": "chat",
+            "/v1/completions": "completions",
+        }
         self._others: dict[tuple[str, str], Handler] = {
             ("GET", "/health"): self._healthy,
             ("GET", "/ready"): self._ready,
             ("GET", "/metrics"): self._metered,
             ("GET", "/v1/models"): self._models,
             ("POST", "/v1/feedback"): self._fed_back,
+            ("POST", "/v1/messages"): messages(self),
+            ("POST", "/v1/messages/count_tokens"): count_tokens(self),
+            ("POST", "/v1/responses"): responses(self),
+            ("POST", "/v1/embeddings"): embeddings(self),
         }
 
     def handle(self, request: ServerRequest, responder: Responder) -> Awaitable[None] | None:
@@ -140,9 +150,11 @@ class Gateway:
         """The request has ended: its limits and budgets are settled, and its record is made."""
         record = self._record(came, serving)
         usage = record.usage
-        known = usage.input is not None and usage.output is not None
         if came.ticket is not None:
-            came.ticket.settle((usage.input or 0) + (usage.output or 0) if known else None, record.cost)
+            known = usage.input is not None and usage.output is not None
+            # What was turned away cost nothing; what nobody counted keeps its reservation.
+            nothing = 0 if record.cost == 0.0 else None
+            came.ticket.settle((usage.input or 0) + (usage.output or 0) if known else nothing, record.cost)
         self._metrics.note(record)
         self._recorder.append(record)
 

@@ -92,7 +92,7 @@ class Asked:
         """What it asks for that not every target can do: names of NEEDS ("json_schema" and "json_object" for a
         response_format), "images" and "input_audio"."""
         fields = self.fields
-        needs = NEEDS & fields.keys()
+        needs = NEEDS.intersection(fields)
         if needs:
             needs = frozenset(name for name in needs if bytes(fields[name]) not in _DULL)
             if "response_format" in needs:

@@ -13,8 +13,8 @@ from weighbridge.config.load import Config
 from weighbridge.config.sections import EndpointSection
 from weighbridge.config.serving import RouteSection
 from weighbridge.errors import UsageError
-from weighbridge.gateway.asked import NEEDS, Asked
-from weighbridge.providers.candidate import Candidate
+from weighbridge.gateway.asked import Asked
+from weighbridge.providers.candidate import Api, Candidate
 from weighbridge.providers.dialect import Dialect, Outgoing
 from weighbridge.providers.dialects import dialect_of
 from weighbridge.providers.price import Bill, Price, context_window
@@ -23,9 +23,14 @@ from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
 from weighbridge.routing.policy import Adaptive, Features, Hedge, Limits, Policy, Rescue, Retries, Target
 from weighbridge.wire.failure import ErrorClass
+from weighbridge.wire.messages import ANTHROPIC_ONLY
 
 _BYTES_PER_TOKEN: Final = 4
 _NOTHING: Final[frozenset[str]] = frozenset()
+_ASIDE: Final[tuple[Api, ...]] = ("completions", "embeddings", "count_tokens")
+_RARE: Final = frozenset({*_ASIDE, ANTHROPIC_ONLY})
+"""What many targets lack and few requests need: looked at apart, so that the others are not looked at for it."""
+
 _HELLO: Final[list[dict[str, Any]]] = [{"role": "user", "content": "Hello"}]
 _PICTURE: Final = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 _SOUND: Final = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
@@ -34,7 +39,10 @@ _PROBES: Final[dict[str, dict[str, Any]]] = {
     "tools": {"tools": [_TOOL]},
     "parallel_tool_calls": {"tools": [_TOOL], "parallel_tool_calls": False},
     "functions": {"functions": [{"name": "f", "parameters": {"type": "object", "properties": {}}}]},
-    "response_format": {"response_format": {"type": "json_object"}},
+    "json_object": {"response_format": {"type": "json_object"}},
+    "json_schema": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}
+    },
     "logprobs": {"logprobs": True},
     "top_logprobs": {"logprobs": True, "top_logprobs": 2},
     "logit_bias": {"logit_bias": {"50256": -100}},
@@ -47,6 +55,7 @@ _PROBES: Final[dict[str, dict[str, Any]]] = {
     "frequency_penalty": {"frequency_penalty": 0.5},
     "prediction": {"prediction": {"type": "content", "content": "x"}},
     "web_search_options": {"web_search_options": {}},
+    ANTHROPIC_ONLY: {ANTHROPIC_ONLY: ["thinking"]},
     "images": {"messages": [{"role": "user", "content": [_PICTURE]}]},
     "input_audio": {"messages": [{"role": "user", "content": [_SOUND]}]},
 }
@@ -97,6 +106,10 @@ class Endpoint:
     def features(self, asked: Asked) -> Features:
         """What a request's route depends on; what it needs is looked at only where some target cannot do something."""
         needs = asked.needs() if self.picky else _NOTHING
+        if asked.api != "chat":
+            needs |= {asked.api}
+        elif ANTHROPIC_ONLY in asked.fields and bytes(asked.fields[ANTHROPIC_ONLY]) != b"[]":
+            needs |= {ANTHROPIC_ONLY}
         return Features(needs, asked.size // _BYTES_PER_TOKEN, asked.stream)
 
     def at_most(self, tokens: int, output: int) -> float | None:
@@ -131,7 +144,7 @@ def _endpoint(
         routes = Routes(policy, health)
     except UsageError as error:
         raise config.error(("endpoints", name, "route"), error.what, error.mend) from None
-    picky = any(target.cannot for target in policy.targets)
+    picky = any(target.cannot - _RARE for target in policy.targets)
     return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams), picky)
 
 
@@ -166,7 +179,7 @@ def _policy(config: Config, section: EndpointSection, upstreams: Mapping[str, Up
                 priority=(place if route.pick == "priority" else 0) if listed else len(upstreams),
                 cost=_mixed(upstream.candidate.model.price),
                 context=_window(config, upstream),
-                cannot=frozenset() if section.drop_params else _cannot(upstream),
+                cannot=_apis_lacking(upstream) | (_NOTHING if section.drop_params else _cannot(upstream)),
             )
         )
     return Policy(
@@ -218,4 +231,10 @@ def _cannot(upstream: Upstream) -> frozenset[str]:
         said = dialect.cannot(model, "chat", {"messages": _HELLO, **wanted})
         if said:
             found.add(need)
-    return frozenset(found & (NEEDS | {"images", "input_audio"}))
+    return frozenset(found)
+
+
+def _apis_lacking(upstream: Upstream) -> frozenset[str]:
+    """Those of our APIs that this target does not have."""
+    model, dialect = upstream.candidate.model, upstream.dialect
+    return frozenset(api for api in _ASIDE if dialect.cannot(model, api, {}))
