@@ -167,6 +167,35 @@ def test_with_stream_rescue_a_broken_stream_is_a_whole_answer(
     assert (record.outcome, record.route.target) == ("ok", "b")
 
 
+def test_a_fallback_that_rejects_an_assistant_prefill_is_asked_anew(simulate: Simulate, serve: Serve) -> None:
+    """One refusal, and the rescue goes on by restart: the whole answer, and no word of it twice."""
+    one, two = failing(simulate, kind="cut", after=20), failing(simulate, kind="no_prefill")
+    served = serve(config([one, two], route={"stream_rescue": {"hold": 5, "prefill": True}}))
+    assert stream(served) == ask(served).choices[0].message.content
+    record = served.records(2)[0]
+    assert (record.outcome, record.route.target) == ("ok", "b")
+    assert [attempt.target for attempt in record.attempts] == ["a", "b", "b"]
+    assert record.attempts[1].status == 400
+    assert two.stats().faults == {"no_prefill": 1}
+
+
+def test_a_fallback_that_rejects_an_assistant_prefill_and_may_not_restart_ends_in_a_clear_error(
+    simulate: Simulate, serve: Serve
+) -> None:
+    """Two attempts, then the error event on which the SDK raises: never a short success, and never a 400 to the client
+    for a message it did not send."""
+    one, two = failing(simulate, kind="cut", after=20), failing(simulate, kind="no_prefill")
+    rescue = {"hold": 5, "prefill": True, "restart": False}
+    served = serve(config([one, two], route={"stream_rescue": rescue}))
+    with pytest.raises(openai.APIError):
+        stream(served)
+    record = served.records()[-1]
+    assert record.outcome == "cut"
+    assert [attempt.target for attempt in record.attempts][:2] == ["a", "b"]
+    assert len(record.attempts) <= 4
+    assert two.stats().requests == 1
+
+
 def test_a_missing_done_is_no_reason_to_wait_or_to_fail(simulate: Simulate, serve: Serve) -> None:
     """OmniRoute#6777."""
     served = serve(config([failing(simulate, kind="no_done")]))
