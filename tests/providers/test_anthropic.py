@@ -300,3 +300,52 @@ def test_openai_fails_on_an_error_among_the_chunks() -> None:
         with pytest.raises(FailedCall) as caught:
             stream.feed(Event(bad))
         assert caught.value.failure.error_class == error_class
+
+
+def test_a_count_is_asked_for_and_costs_nothing() -> None:
+    spoken = dialect()
+    sent = spoken.outgoing(model(), "count_tokens", {**HELLO, "max_tokens": 9}, stream=False)
+    assert sent.route.target == "/v1/messages/count_tokens"
+    assert json.loads(sent.body) == {"model": "claude-sonnet-4-5", **HELLO}
+    assert spoken.cannot(model(), "count_tokens", HELLO) == ()
+    told = json.loads(spoken.whole("count_tokens", b'{"input_tokens":14}'))
+    assert (told["input_tokens"], told["usage"]["prompt_tokens"], told["usage"]["completion_tokens"]) == (14, 0, 0)
+    for body in (b"{}", b'{"input_tokens":true}', b'{"type":"error","error":{"type":"api_error","message":"x"}}'):
+        with pytest.raises(FailedCall):
+            spoken.whole("count_tokens", body)
+
+
+def test_there_are_no_embeddings() -> None:
+    assert dialect().cannot(model(), "embeddings", {}) == ("embeddings",)
+    with pytest.raises(UsageError, match="has no embeddings"):
+        dialect().outgoing(model(), "embeddings", {"input": "x"}, stream=False)
+
+
+def test_openai_is_never_sent_anthropics_own_words() -> None:
+    """Where they are lost all the same, the request says so, and the target is not one for it."""
+    cached = {"role": "user", "content": [{"type": "text", "text": "Hi", "cache_control": {"type": "ephemeral"}}]}
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    body = {"messages": [cached], "thinking": thinking, "anthropic_only": ["thinking"]}
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in body.items()}
+    one = Model("m", provider("openai"), "gpt-4o")
+    for said in (body, raw):
+        assert openai().cannot(one, "chat", said) == ("anthropic_only",)
+        sent = json.loads(openai().outgoing(one, "chat", dict(said), stream=False).body)
+        assert sent == {
+            "model": "gpt-4o",
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
+        }
+    assert openai().cannot(one, "chat", {**body, "anthropic_only": []}) == ()
+    assert dialect().cannot(model(), "chat", {"messages": [cached], "anthropic_only": ["thinking"]}) == ()
+
+
+def test_openai_has_embeddings_and_counts_no_tokens() -> None:
+    one = Model("m", provider("openai"), "text-embedding-3-small")
+    sent = openai().outgoing(one, "embeddings", {"input": "x"}, stream=False)
+    assert sent.route.target == "/v1/embeddings"
+    assert openai().whole("embeddings", b'{"data":[]}') == b'{"data":[]}'
+    with pytest.raises(FailedCall):
+        openai().whole("embeddings", b'{"error":{"message":"x"}}')
+    assert openai().cannot(one, "count_tokens", {}) == ("count_tokens",)
+    with pytest.raises(UsageError, match="has no count_tokens"):
+        openai().outgoing(one, "count_tokens", {}, stream=False)

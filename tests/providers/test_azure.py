@@ -130,3 +130,11 @@ def test_a_filter_in_the_stream_is_a_reason_or_an_error() -> None:
     with pytest.raises(FailedCall) as caught:
         spoken.streaming("chat").feed(Event(json.dumps({"error": FILTERED}).encode()))
     assert caught.value.failure.error_class == "content_filter"
+
+
+def test_embeddings_go_to_their_deployment_and_tokens_are_not_counted() -> None:
+    model = Model("m", dialect().provider, "small")
+    sent = dialect().outgoing(model, "embeddings", {"input": "x"}, stream=False)
+    assert sent.route.target.startswith("/openai/deployments/small/embeddings?api-version=")
+    with pytest.raises(UsageError, match="has no count_tokens"):
+        dialect().outgoing(model, "count_tokens", {}, stream=False)

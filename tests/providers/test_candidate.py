@@ -73,3 +73,20 @@ def test_braces_in_what_people_write_are_not_placeholders() -> None:
 def test_what_cannot_be_sent_is_one_line(candidate: Candidate, request_: dict[str, Any], api: Any, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         candidate.request(request_, api)
+
+
+def test_embeddings_get_its_params_and_nothing_of_a_conversation() -> None:
+    one = Candidate("c", MODEL, system="Be brief", params={"dimensions": 8})
+    assert one.request({"input": "x"}, "embeddings") == ("embeddings", {"input": "x", "dimensions": 8})
+
+
+def test_what_is_sent_before_a_conversation_counts_too() -> None:
+    """Or tokens would be counted that are not those of the request it is about."""
+    one = Candidate("c", MODEL, system="Be brief", shots=(Shot("1", "2"),))
+    turns = [{"role": "user", "content": "3"}]
+    api, body = one.request({"messages": turns, "system": "Be long"}, "count_tokens")
+    assert (api, body["system"], [turn["content"] for turn in body["messages"]]) == (
+        "count_tokens",
+        "Be brief",
+        ["1", "2", "3"],
+    )

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.errors import UsageError
-from weighbridge.providers.price import Price, Tier, look_up, total
+from weighbridge.providers.price import Bill, Price, Tier, look_up, total
 from weighbridge.wire.answer import Usage
+from weighbridge.wire.views import decode_reply
 
 
 def test_an_override_counts_cached_tokens_once() -> None:
@@ -80,3 +81,17 @@ def test_a_looked_up_price_says_where_it_is_from() -> None:
     found = look_up("openai", "gpt-4o")
     assert found is not None
     assert found.source == "genai-prices: openai/gpt-4o"
+
+
+def test_what_has_no_output_in_the_book_is_paid_for_by_its_input() -> None:
+    """Embeddings: their usage tells a total that is the prompt's, so their output is known to be none."""
+    price = look_up("openai", "text-embedding-3-small")
+    assert price is not None
+    assert price.output == 0
+    usage = decode_reply(b'{"usage":{"prompt_tokens":1000000,"total_tokens":1000000}}').usage
+    assert usage is not None
+    assert usage.read().output == 0
+    assert price.cost(usage.read()) == Bill(price).cost(usage.read()) == pytest.approx(price.input)
+    cut = decode_reply(b'{"usage":{"prompt_tokens":10,"total_tokens":12}}').usage
+    assert cut is not None
+    assert cut.read().output is None
