@@ -82,11 +82,19 @@ class ShadowSection(Section, frozen=True, kw_only=True):
     share: Share
 
 
+class SemanticSection(Section, frozen=True, kw_only=True):
+    """Answers also to requests that say the same in other words (the extra `semantic`). A false hit is a wrong answer:
+    numbers, negations and the order of words are compared beside the threshold."""
+
+    threshold: Annotated[Share, Meta(description="How near two texts must be, as a cosine.")] = 0.95
+
+
 class CacheSection(Section, frozen=True, kw_only=True):
     """Answers kept for equal requests of the same tenant."""
 
     keep: Seconds
     megabytes: Annotated[int, Meta(ge=1, le=65_536)] = 64
+    semantic: SemanticSection | None = None
 
 
 class BudgetSection(Section, frozen=True, kw_only=True):

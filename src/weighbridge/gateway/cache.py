@@ -4,26 +4,32 @@ Equal is what cannot be told apart by the answer: the same tenant (OmniRoute#374
 sent to them (headroom#3346), API, and every parameter of the body (litellm PR#25673, lobster PR#130). Requests at a
 temperature above 0 are kept too: the operator asked for a cache at this endpoint, and whoever wants another draw says
 `Cache-Control: no-cache`. Nothing here waits, and nothing is shared between workers.
+
+A semantic cache also answers where all is equal but the last text a user wrote, and that means the same (`meaning`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.endpoints import Endpoint, Upstream
+from weighbridge.gateway.meaning import Meaning, meaning
 from weighbridge.gateway.tape import Tape, played
 from weighbridge.records.exchange import Api, Exchange, Features, Outcome, Route
 from weighbridge.transport.responder import Responder
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.views import decode_reply
+
+if TYPE_CHECKING:
+    from weighbridge.gateway.semantic import Embedder, Index, Probe
 
 How = Literal["exact", "semantic"]
 
@@ -118,17 +124,28 @@ class Store:
             self.bytes -= gone.size
 
 
+def _word_vectors() -> Embedder:
+    from weighbridge.gateway.wordvectors import WordVectors  # noqa: PLC0415 - an extra, and 40 MB of memory
+
+    return WordVectors()
+
+
 class Stores:
     """The stores of a worker, by endpoint. They live on when the configuration is read anew: what has changed so that
-    an old answer would not be given any more is part of its key."""
+    an old answer would not be given any more is part of its key. `embedder` is made once somebody needs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, embedder: Callable[[], Embedder] = _word_vectors) -> None:
         self._stores: dict[str, Store] = {}
+        self._indexes: dict[str, Index] = {}
+        self._make = embedder
+        self._embedder: Embedder | None = None
 
     def caches(self, endpoints: Mapping[str, Endpoint]) -> dict[str, Cache]:
-        """A cache for each endpoint that has one. A store that nobody uses any more is let go of."""
+        """A cache for each endpoint that has one. A store that nobody uses any more is let go of. Raises UsageError
+        where the extra for a semantic cache is missing."""
         found: dict[str, Cache] = {}
         stores: dict[str, Store] = {}
+        indexes: dict[str, Index] = {}
         for name, endpoint in endpoints.items():
             section = endpoint.section.cache
             if section is None:
@@ -136,17 +153,31 @@ class Stores:
             bound = section.megabytes * 2**20
             store = stores[name] = self._stores.get(name) or Store(bound)
             store.resize(bound)
-            found[name] = Cache(endpoint, store, section.keep)
-        self._stores = stores
+            if section.semantic is not None:
+                indexes[name] = self._index(name, section.semantic.threshold)
+            found[name] = Cache(endpoint, store, section.keep, indexes.get(name))
+        self._stores, self._indexes = stores, indexes
         return found
+
+    def _index(self, name: str, threshold: float) -> Index:
+        from weighbridge.gateway.semantic import Index  # noqa: PLC0415 - numpy, which no other cache needs
+
+        if self._embedder is None:
+            self._embedder = self._make()
+        index = self._indexes.get(name)
+        if index is None:
+            return Index(self._embedder, threshold)
+        index.threshold = threshold
+        return index
 
 
 class Cache:
     """The answers of one endpoint as it is configured; `keep` is how long they are good for, in seconds."""
 
-    def __init__(self, endpoint: Endpoint, store: Store, keep: float) -> None:
+    def __init__(self, endpoint: Endpoint, store: Store, keep: float, index: Index | None = None) -> None:
         self.store = store
         self.keep = keep
+        self._index = index
         self._endpoint = endpoint
         self._digest = digest(endpoint)
 
@@ -154,20 +185,41 @@ class Cache:
         """Whether there is an answer to this. A client may say `Cache-Control: no-cache` (do not look) or `no-store`
         (do not keep)."""
         said = headers.get("cache-control", "").lower()
-        key = self._key(asked, grant)
-        hit = self.store.get(key, monotonic()) if key is not None and "no-cache" not in said else None
-        return Look(self, None if "no-store" in said else key, hit)
-
-    def _key(self, asked: Asked, grant: Grant) -> bytes | None:
-        """None for a body that is not JSON all through: somebody else will say so."""
         try:
             body = _exactly(asked.body)
             for name in IGNORED & body.keys():
                 del body[name]
-            said = _sorted((grant.tenant, self._endpoint.name, self._digest, asked.api, body))
-        except _MALFORMED:
-            return None
+            key = self._key(asked, grant, body)
+        except _MALFORMED:  # not JSON all through: somebody else will say so
+            return Look(self, None, None)
+        keep, now = "no-store" not in said, monotonic()
+        hit = self.store.get(key, now) if "no-cache" not in said else None
+        if hit is not None or self._index is None:
+            return Look(self, key if keep else None, hit)
+        probe = self._probe(self._index, asked, grant, body)
+        if probe is not None and "no-cache" not in said:
+            hit = self._meant(self._index, probe, now)
+        return Look(self, key if keep else None, hit, "exact" if hit is None else "semantic", probe)
+
+    def _key(self, asked: Asked, grant: Grant, body: dict[str, Any]) -> bytes:
+        said = _sorted((grant.tenant, self._endpoint.name, self._digest, asked.api, body))
         return hashlib.blake2b(said, digest_size=32).digest()
+
+    def _probe(self, index: Index, asked: Asked, grant: Grant, body: dict[str, Any]) -> Probe | None:
+        """None where the request does not end with a text of its user's."""
+        found = _last_text(body) if asked.api == "chat" else None
+        if found is None:
+            return None
+        context = self._key(asked, grant, {**body, "messages": [*body["messages"][:-1], None]})
+        return index.probe(context, found)
+
+    def _meant(self, index: Index, probe: Probe, now: float) -> Kept | None:
+        return next((kept for key in index.find(probe) if (kept := self.store.get(key, now)) is not None), None)
+
+    def put(self, key: bytes, kept: Kept, probe: Probe | None) -> None:
+        self.store.put(key, kept)
+        if self._index is not None and probe is not None:
+            self._index.add(probe, key)
 
     def lines(self, kept: Kept, how: How) -> bytes:
         """Header lines of a reply from here: who made it, and that it is not new."""
@@ -179,11 +231,14 @@ class Cache:
 class Look:
     """One request before a cache. `hit` is the answer it has; else ask, and offer what came to `offer`."""
 
-    __slots__ = ("_cache", "_key", "hit", "how")
+    __slots__ = ("_cache", "_key", "_probe", "hit", "how")
 
-    def __init__(self, cache: Cache, key: bytes | None, hit: Kept | None, how: How = "exact") -> None:
+    def __init__(
+        self, cache: Cache, key: bytes | None, hit: Kept | None, how: How = "exact", probe: Probe | None = None
+    ) -> None:
         self._cache = cache
         self._key = key
+        self._probe = probe
         self.hit = hit
         self.how: How = how
 
@@ -255,7 +310,20 @@ class Look:
         now = monotonic()
         keep = self._cache.keep
         kept = Kept(reply, made.target, made.usage, made.finish_reason, now, now + keep)
-        self._cache.store.put(self._key, kept)
+        self._cache.put(self._key, kept, self._probe)
+
+
+def _last_text(body: dict[str, Any]) -> Meaning | None:
+    """What the text means that a request ends with, if a user wrote it and nothing else stands beside it."""
+    messages = body.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, dict) or last.keys() != {"role", "content"} or last["role"] != "user":
+        return None
+    content = last["content"]
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        part = content[0]
+        content = part.get("text") if part.keys() == {"type", "text"} and part["type"] == "text" else None
+    return meaning(content) if isinstance(content, str) else None
 
 
 def complete(reply: bytes) -> bool:
