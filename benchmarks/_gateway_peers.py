@@ -26,7 +26,7 @@ import _load
 import _processes
 from _peers import find
 
-_ROUNDS = 3
+_WARM = 10
 _START_S = 120.0
 _TENSORZERO = """
 import sys, threading
@@ -158,7 +158,7 @@ PEERS = {
 }
 
 
-def measure(folder: Path, upstream: str, *, seconds: float, load_cpu: int, cpu: int) -> dict[str, Any]:
+def measure(folder: Path, upstream: str, *, seconds: float, rounds: int, load_cpu: int, cpu: int) -> dict[str, Any]:
     """Requests a second of each peer, its best of some rounds; `{"missing": why}` where it cannot run."""
     found: dict[str, Any] = {}
     for name, (program, started) in PEERS.items():
@@ -170,9 +170,9 @@ def measure(folder: Path, upstream: str, *, seconds: float, load_cpu: int, cpu: 
         place.folder.mkdir()
         try:
             with started(command, place) as asked:
-                found[name] = _asked(asked, seconds, load_cpu)
+                found[name] = _asked(asked, seconds, rounds, load_cpu)
         except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-            found[name] = {"missing": f"{type(error).__name__}: {error}"[:400]}
+            found[name] = {"missing": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
     return found
 
 
@@ -205,7 +205,7 @@ def _found(name: str, program: str) -> str | None:
     return None
 
 
-def _asked(asked: Asked, seconds: float, load_cpu: int) -> dict[str, Any] | float:
+def _asked(asked: Asked, seconds: float, rounds: int, load_cpu: int) -> dict[str, Any] | float:
     body = re.sub(rb'"model": "[^"]*"', b'"model": "%b"' % asked.model.encode(), _gateway.QUESTION)
     try:
         _, reply = _gateway.ask(asked.url, body, dict(asked.headers))
@@ -213,6 +213,7 @@ def _asked(asked: Asked, seconds: float, load_cpu: int) -> dict[str, Any] | floa
         return {"missing": f"it answers {error.code}: {error.read()[:300]!r}"}
     said = reply["choices"][0]["message"]["content"]
     assert said == "42", f"it says {said!r}"
-    _load.load(asked.url, body, asked.headers, seconds=seconds, cpu=load_cpu)  # warm
-    rounds = [_load.load(asked.url, body, asked.headers, seconds=seconds, cpu=load_cpu) for _ in range(_ROUNDS)]
-    return max(one.per_s for one in rounds)
+    for _ in range(_WARM):
+        _gateway.ask(asked.url, body, dict(asked.headers))
+    found = [_load.load(asked.url, body, asked.headers, seconds=seconds, cpu=load_cpu) for _ in range(rounds)]
+    return max(one.per_s for one in found)

@@ -124,7 +124,8 @@ samples = [Sample(input=f"What is {n} + {42 - n}?", target="42", id=n) for n in 
 import time
 began = time.perf_counter()
 logs = eval(Task(dataset=MemoryDataset(samples), solver=generate(), scorer=exact()), model="openai/null",
-            model_base_url=url, model_args={"responses_api": False}, max_connections=64, max_samples=64, log_dir=folder, display="none")
+            model_base_url=url, model_args={"responses_api": False}, max_connections=64,
+            max_samples=64, log_dir=folder, display="none")
 print(logs[0].status, count / (time.perf_counter() - began))
 """
 

@@ -40,6 +40,8 @@ CONCURRENT = 48
 KEYS = {name: f"wb-benchmark-{name}-0123456789abcdefghij" for name in ("one", "two", "three", "four")}
 CANCELLED = 0.05
 SAMPLES = 50
+WARM = 0.25
+"""The share of requests after which memory should be what it is: garbage in cycles is first collected after many."""
 _CANCEL_AFTER_S = 0.004
 _HELD = "held"
 _TEXT = "".join(words(TOKENS))
@@ -135,7 +137,7 @@ class Soak:
                 for _ in range(WORKERS):
                     group.create_task(self._client(client, route))
         self._sample()
-        warm = self._samples[len(self._samples) // 10]
+        warm = self._samples[int(WARM * len(self._samples))]
         struck = dict(self._upstream.stats().faults)
         return {
             "requests": self._done,

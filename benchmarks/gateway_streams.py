@@ -77,7 +77,7 @@ def main() -> None:
     arguments = parsed()
     size = Size(arguments.streams, 4, 5, 10.0)
     if arguments.quick:
-        size = Size(min(arguments.streams, 200), 2, 2, 1.0)
+        size = Size(min(arguments.streams, 200), 1, 2, 1.0)
     load_cpu, _ = _processes.cores()
     os.sched_setaffinity(0, [load_cpu])
     with tempfile.TemporaryDirectory() as name:

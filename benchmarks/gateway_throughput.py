@@ -37,10 +37,11 @@ class Plan(NamedTuple):
     seconds: float
     repeats: int
     peer_seconds: float
+    peer_repeats: int
 
 
-FULL = Plan(seconds=6, repeats=7, peer_seconds=5)
-QUICK = Plan(seconds=1, repeats=5, peer_seconds=1)
+FULL = Plan(seconds=6, repeats=7, peer_seconds=5, peer_repeats=3)
+QUICK = Plan(seconds=1, repeats=5, peer_seconds=2, peer_repeats=1)
 
 
 def main() -> None:
@@ -63,7 +64,9 @@ def measured(folder: Path, plan: Plan, *, peers: bool) -> dict[str, Any]:
         report = against_nginx(folder, upstreams, plan)
         found = {}
         if peers:
-            found = _gateway_peers.measure(folder, url, seconds=plan.peer_seconds, load_cpu=load_cpu, cpu=cpu)
+            found = _gateway_peers.measure(
+                folder, url, seconds=plan.peer_seconds, rounds=plan.peer_repeats, load_cpu=load_cpu, cpu=cpu
+            )
     return {
         **report,
         "ceiling_per_s": ceiling.per_s,

@@ -93,7 +93,8 @@ def test_processor_time_and_memory_are_those_of_the_whole_family(tmp_path: Path)
         while child.cpu_s() < 0.3 and time.monotonic() < until:
             time.sleep(0.05)
         assert child.cpu_s() >= 0.3
-        assert len(family := _processes.tree(child.pid)) == 2
+        family = _processes.tree(child.pid)
+        assert len(family) == 2
         assert child.rss_mb() > 5
     until = time.monotonic() + 10
     while any(_runs(pid) for pid in family):
