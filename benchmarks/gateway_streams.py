@@ -166,6 +166,7 @@ def told(simulator: Running, url: str, plan: Plan, streams: int, ramp: float) ->
     chunks_in = chunks_out = 0
     for result in results:
         assert result.answer is not None, f"{url}: {result.failure}"
+        assert len(result.attempts) == 1, f"{url}: asked again after {result.attempts[0].failure}"
         assert result.answer.text == right, f"{url}: {result.answer.text!r}"
         assert result.answer.finish_reason == "stop"
         latency = result.answer.latency
