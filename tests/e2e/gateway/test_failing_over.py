@@ -56,7 +56,6 @@ def test_a_fallback_is_for_failures_that_another_target_may_not_have(
     assert served.records()[0].route.target == ("b" if falls_back else None)
 
 
-@pytest.mark.xfail(strict=True, reason="a fallback named for one cause alone is a target for every other cause too")
 def test_fallbacks_that_are_named_by_cause_are_for_that_cause_alone(serve: Serve, simulate: Simulate) -> None:
     """Portkey#165: `on_status_codes` never fired; #855: it fired on anything."""
     said = [(503, OVERLOADED), (503, OVERLOADED), (429, RATE)]
@@ -93,7 +92,7 @@ def test_an_error_of_any_shape_is_survived(serve: Serve, status: int, body: byte
 
 
 def test_a_number_in_an_error_is_no_status(serve: Serve, simulate: Simulate) -> None:
-    """Freellmapi PR#1282: the digits "402" in a message benched a provider for a day."""
+    """Of freellmapi PR#1282: the digits "402" in a message benched a provider for a day."""
     words = refusal("Upstream request 402-429-401 failed, quota of 402 MB for this node", "server_error")
     with scripted(lambda call: call.reply(words, 500) if call.number == 1 else call.reply(answer())) as upstream:
         served = serve(many([upstream.url, simulate().url]))
