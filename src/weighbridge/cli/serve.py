@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from weighbridge.cli import console
 
@@ -27,6 +27,7 @@ def serve(
     listen: str | None = None,
     workers: int | None = None,
     worker: int | None = None,
+    log: Literal["json", "text", "off"] = "off",
 ) -> int:
     """Serve the endpoints of weighbridge.yaml behind one OpenAI-compatible API, until Ctrl-C or SIGTERM.
 
@@ -43,21 +44,23 @@ def serve(
         Processes that serve side by side; else as the configuration says.
     worker
         Used between the processes of one gateway.
+    log
+        A line on stderr for each finished exchange, without content: json, text or off.
     """
     from weighbridge.config.load import load  # noqa: PLC0415 -- `--help` answers without it
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, level=logging.WARNING)
     count = workers if workers is not None else load(config).gateway.workers
     if count > 1 and worker is None:
-        return _supervised(config, listen, count)
-    return _work(config, listen, count, worker or 0)
+        return _supervised(config, listen, count, log)
+    return _work(config, listen, count, worker or 0, log)
 
 
-def _work(config: Path, listen: str | None, workers: int, worker: int) -> int:
+def _work(config: Path, listen: str | None, workers: int, worker: int, log: Literal["json", "text", "off"]) -> int:
     from weighbridge.gateway.worker import Options, Worker  # noqa: PLC0415
     from weighbridge.transport.loop import run  # noqa: PLC0415
 
-    options = Options(config, _home(), worker=worker, workers=workers, listen=listen)
+    options = Options(config, _home(), worker=worker, workers=workers, listen=listen, log=log)
 
     def started(server: Server) -> None:
         print(f'{{"url": "{server.url}", "worker": {worker}}}', flush=True)
@@ -82,10 +85,10 @@ def _redacting(kinds: Sequence[str]) -> Callable[[bytes], bytes]:
     return json_redactor([kind for kind in KINDS if kind in kinds])
 
 
-def _supervised(config: Path, listen: str | None, count: int) -> int:
+def _supervised(config: Path, listen: str | None, count: int, log: str) -> int:
     """Keeps `count` workers running; a signal to end is passed on, and they drain."""
     own = [sys.executable, "-m", "weighbridge", "serve", "--config", str(config), "--workers", str(count)]
-    own += ["--listen", listen] if listen else []
+    own += ["--log", log, *(["--listen", listen] if listen else [])]
     herd = _Herd(own, count)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, herd.signalled)

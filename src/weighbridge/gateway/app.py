@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 from functools import partial
 from time import monotonic, time
 from typing import Final, Literal
+from urllib.parse import unquote
 
 import msgspec
 
@@ -16,15 +17,20 @@ from weighbridge.gateway.admission.keys import Grant, Keys
 from weighbridge.gateway.admission.ticket import Ticket
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting
+from weighbridge.gateway.cache import Cache, Look
 from weighbridge.gateway.embeddings import embeddings
 from weighbridge.gateway.endpoints import Endpoint
+from weighbridge.gateway.logs import Log
 from weighbridge.gateway.messages import count_tokens, messages
 from weighbridge.gateway.metrics import Metrics
 from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.responses import responses
 from weighbridge.gateway.serving import Serving
+from weighbridge.gateway.shadow import Shadow, Shadowed
+from weighbridge.gateway.tape import Tape
+from weighbridge.gateway.telemetry import Telemetry
 from weighbridge.providers.candidate import Api
-from weighbridge.records.capture import Capture
+from weighbridge.records.capture import MOST_BYTES, Capture
 from weighbridge.records.exchange import Api as RecordedApi
 from weighbridge.records.exchange import (
     Exchange,
@@ -45,7 +51,9 @@ from weighbridge.wire.failure import Failure
 log = logging.getLogger(__name__)
 
 _BYTES_PER_TOKEN: Final = 4
-_USUAL_OUTPUT: Final = 1024  # tokens to reckon with where the client sets no limit
+_USUAL_OUTPUT: Final = 1024  # tokens to count with where the client sets no limit
+_MOST_OUTPUT: Final = 16_384  # and to hold money back for: what is reserved must not be less than what is spent
+_ONE_MODEL: Final = "/v1/models/"
 _JSON: Final = b"Content-Type: application/json\r\n"
 _GONE: Final = Refusal(503, "the gateway is shutting down", code="shutting_down", mend="Try again", retry_after=1.0)
 _feedback = msgspec.json.Decoder(type=dict[str, object]).decode
@@ -58,6 +66,18 @@ class Setup(msgspec.Struct, frozen=True):
     keys: Keys
     admission: Admission
     captures: Mapping[str, Capture]
+    caches: Mapping[str, Cache] = {}
+    shadows: Mapping[str, Shadowed] = {}
+
+
+class Watching(msgspec.Struct, frozen=True):
+    """Who is told of finished exchanges beside the records; nobody unless it is configured."""
+
+    telemetry: Telemetry | None = None
+    log: Log | None = None
+
+
+_NOBODY: Final = Watching()
 
 
 class _Came:
@@ -66,7 +86,7 @@ class _Came:
     `recorded_as` is the API the client spoke, where another one was made of it.
     """
 
-    __slots__ = ("api", "asked", "at", "grant", "id", "line", "recorded_as", "request", "setup", "ticket")
+    __slots__ = ("api", "asked", "at", "grant", "id", "line", "look", "recorded_as", "request", "setup", "ticket")
 
     def __init__(self, api: Api, request: ServerRequest, setup: Setup, recorded_as: RecordedApi) -> None:
         self.api: Api = api
@@ -79,13 +99,25 @@ class _Came:
         self.grant: Grant | None = None
         self.asked: Asked | None = None
         self.ticket: Ticket | None = None
+        self.look: Look | None = None
 
 
 class Gateway:
     """Serves one worker's requests. `setup` may be replaced at any time, between two requests."""
 
-    def __init__(self, setup: Setup, *, client: Client, health: Health, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        client: Client,
+        health: Health,
+        recorder: Recorder,
+        metrics: Metrics,
+        watching: Watching = _NOBODY,
+    ) -> None:
         self.setup = setup
+        self.shadow = Shadow(self._shadowed, client)
+        self._watching = watching
         self.draining = False
         self._client = client
         self._health = health
@@ -107,6 +139,11 @@ class Gateway:
             ("POST", "/v1/embeddings"): embeddings(self),
         }
 
+    @property
+    def lost(self) -> int:
+        """How many records this worker's disk refused."""
+        return self._recorder.lost
+
     def handle(self, request: ServerRequest, responder: Responder) -> Awaitable[None] | None:
         """The server's handler: answers at once, in a callback, or in what is to be awaited."""
         api = self._apis.get(request.path)
@@ -115,6 +152,8 @@ class Gateway:
         other = self._others.get((request.method, request.path))
         if other is not None:
             return other(request, responder)
+        if request.path.startswith(_ONE_MODEL) and request.method == "GET":
+            return self._models(request, responder)
         known = api is not None or any(path == request.path for _, path in self._others)
         what = f"{request.path} does not take {request.method}" if known else f"nothing is served at {request.path}"
         mend = "See GET /v1/models for the endpoints, and POST /v1/chat/completions to ask one"
@@ -133,18 +172,47 @@ class Gateway:
             came.grant = grant = setup.keys.authenticate(_key_of(request.headers), came.at)
             came.asked = asked = Asked(api, request.body)
             endpoint = _endpoint(setup, asked, grant)
-            tokens, output = asked.size // _BYTES_PER_TOKEN, asked.limit or _USUAL_OUTPUT
+            tokens = asked.size // _BYTES_PER_TOKEN
+            usual, most = _outputs(api, asked)
             came.ticket = ticket = setup.admission.admit(
-                grant, endpoint.name, tokens=tokens + output, usd=endpoint.at_most(tokens, output), now=came.at
+                grant, endpoint.name, tokens=tokens + usual, usd=endpoint.at_most(tokens, most), now=came.at
             )
         except (Denied, Refusal) as error:
             self._refused(came, error)
             refuse(responder, error, came.line)
             return None
-        calls = Attempting(self._client, self._health, endpoint, asked, request.at)
         lines = came.line + ticket.headers
+        cache = setup.caches.get(endpoint.name)
+        if cache is not None:
+            came.look = look = cache.look(asked, grant, request.headers)
+            if look.hit is not None:
+                self._from_cache(came, look, grant, responder, lines)
+                return None
+        calls = Attempting(self._client, self._health, endpoint, asked, request.at)
         serving = Serving(calls, endpoint, asked, responder, lines, partial(self._over, came))
+        if asked.stream:
+            serving.tape = self._tape(came, endpoint)
         return serving.begin()
+
+    def _tape(self, came: _Came, endpoint: Endpoint) -> Tape | None:
+        """Takes a stream down where the cache or a capture wants it."""
+        tape = came.look.tape() if came.look is not None else None
+        capture = came.setup.captures.get(endpoint.name)
+        return Tape(MOST_BYTES) if tape is None and capture is not None and capture.wants(came.id) else tape
+
+    def _from_cache(self, came: _Came, look: Look, grant: Grant, responder: Responder, lines: bytes) -> None:
+        """Answers at once with what was answered before. It counts as a request, and takes nothing of a budget."""
+        request, asked = came.request, came.asked
+        assert asked is not None  # noqa: S101 - it was looked for
+        body = look.reply(asked, responder, lines)
+        if came.ticket is not None:
+            came.ticket.settle(0, 0.0)
+        total, trace = monotonic() - request.at, _trace(request.headers)
+        record = look.record(
+            id_=came.id, at=came.at, api=came.recorded_as, asked=asked, grant=grant, total=total, trace=trace
+        )
+        capture = came.setup.captures.get(record.endpoint)
+        self._note(record if capture is None else _captured(record, capture, request.body, body), request)
 
     def _over(self, came: _Came, serving: Serving) -> None:
         """The request has ended: its limits and budgets are settled, and its record is made."""
@@ -155,8 +223,30 @@ class Gateway:
             # What was turned away cost nothing; what nobody counted keeps its reservation.
             nothing = 0 if record.cost == 0.0 else None
             came.ticket.settle((usage.input or 0) + (usage.output or 0) if known else nothing, record.cost)
+        self._note(record, came.request)
+        if came.look is not None:
+            came.look.offer(record, serving.body, serving.tape)
+        shadowed = came.setup.shadows.get(record.endpoint)
+        if shadowed is not None and came.grant is not None and record.outcome != "cancelled":
+            self.shadow.consider(came.id, serving.asked, shadowed, came.grant)
+
+    def _note(self, record: Exchange, request: ServerRequest) -> None:
+        """The exchange has ended: everybody who counts it is told."""
         self._metrics.note(record)
         self._recorder.append(record)
+        watching = self._watching
+        if watching.telemetry is not None:
+            watching.telemetry.note(record, request.headers.get("traceparent"))
+        if watching.log is not None:
+            watching.log.note(record)
+
+    def _shadowed(self, record: Exchange) -> None:
+        """A shadow's exchange: on record, and in no figure of what was served."""
+        self._recorder.append(record)
+        if self._watching.telemetry is not None:
+            self._watching.telemetry.note(record)
+        if self._watching.log is not None:
+            self._watching.log.note(record)
 
     def _record(self, came: _Came, serving: Serving) -> Exchange:
         attempts = tuple(serving.calls.attempts)
@@ -185,7 +275,12 @@ class Gateway:
             features=Features(body_bytes=asked.size, max_tokens=asked.limit),
         )
         capture = came.setup.captures.get(record.endpoint)
-        return record if capture is None else _captured(record, capture, request.body, serving.body)
+        if capture is None:
+            return record
+        body = serving.body
+        if body is None and serving.tape is not None and capture.wants(record.id):
+            body = serving.tape.reply(record.usage)
+        return _captured(record, capture, request.body, body)
 
     def _refused(self, came: _Came, error: Denied | Refusal) -> None:
         asked, grant = came.asked, came.grant
@@ -201,8 +296,7 @@ class Gateway:
             status=error.status,
             failure=Failure("invalid_request", error.message[:500], status=error.status, code=error.code),
         )
-        self._metrics.note(record)
-        self._recorder.append(record)
+        self._note(record, came.request)
 
     # --- the rest
 
@@ -239,6 +333,14 @@ class Gateway:
             for name in self.setup.endpoints
             if grant.covers(name)
         ]
+        if request.path.startswith(_ONE_MODEL):
+            wanted = unquote(request.path.removeprefix(_ONE_MODEL))
+            found = next((one for one in data if one["id"] == wanted), None)
+            if found is None:
+                refuse(responder, _no_endpoint(wanted, [str(one["id"]) for one in data]))
+            else:
+                responder.reply_encoded(200, _JSON, msgspec.json.encode(found))
+            return
         responder.reply_encoded(200, _JSON, msgspec.json.encode({"object": "list", "data": data}))
 
     def _fed_back(self, request: ServerRequest, responder: Responder) -> None:
@@ -277,14 +379,21 @@ def _endpoint(setup: Setup, asked: Asked, grant: Grant) -> Endpoint:
     found = setup.endpoints.get(asked.name)
     if found is not None:
         return found
-    names = ", ".join(name for name in setup.endpoints if grant.covers(name))
-    raise Refusal(
-        404,
-        f"there is no endpoint {asked.name[:100]!r}",
-        code="model_not_found",
-        kind="invalid_request_error",
-        mend=f"There are: {names[:500]}" if names else "",
-    )
+    raise _no_endpoint(asked.name, [name for name in setup.endpoints if grant.covers(name)])
+
+
+def _no_endpoint(wanted: str, names: list[str]) -> Refusal:
+    known = ", ".join(names)[:500]
+    what = f"there is no endpoint {wanted[:100]!r}"
+    mend = f"There are: {known}" if known else ""
+    return Refusal(404, what, code="model_not_found", kind="invalid_request_error", mend=mend)
+
+
+def _outputs(api: Api, asked: Asked) -> tuple[int, int]:
+    """Tokens of answer: to count against limits, and to reserve money for."""
+    if api in {"embeddings", "count_tokens"}:
+        return 0, 0
+    return asked.limit or _USUAL_OUTPUT, asked.limit or _MOST_OUTPUT
 
 
 def _key_of(headers: Mapping[str, str]) -> str | None:

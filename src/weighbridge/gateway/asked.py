@@ -14,6 +14,7 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text = msgspec.json.Decoder(str).decode
 _whole = msgspec.json.Decoder(dict[str, Any]).decode
 _TRUE: Final = b"true"
+_BOOLEANS: Final = frozenset({b"true", b"false", b"null"})
 _DULL: Final = frozenset(
     {b"null", b"[]", b"{}", b"false", b"1", b"0", b'"none"', b'"auto"', b'"text"', b'{"type":"text"}'}
 )
@@ -55,7 +56,7 @@ class Asked:
         self.fields = fields
         self.size = len(body)
         stream = fields.get("stream")
-        self.stream = stream is not None and bytes(stream) == _TRUE
+        self.stream = stream is not None and _is_true(stream)
         self.include_usage = False
         if "stream_options" in fields:
             self._options(fields)
@@ -106,6 +107,13 @@ class Asked:
             if _AUDIO in said:
                 needs |= {"input_audio"}
         return needs
+
+
+def _is_true(stream: Any) -> bool:
+    said = bytes(stream)
+    if said not in _BOOLEANS:
+        raise Refusal.bad("`stream` is neither true nor false")
+    return said == _TRUE
 
 
 def _limit(fields: dict[str, Any]) -> int | None:

@@ -26,10 +26,12 @@ from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
+from weighbridge.wire.reading import shown
 from weighbridge.wire.views import ReplyView, decode_reply
 
 _BYTES_PER_TOKEN: Final = 4
 _NOTHING: Final = Usage()
+_ANSWERED_IN_CHOICES: Final = frozenset({"chat", "completions"})
 _MALFORMED: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -76,7 +78,10 @@ class Attempting:
         upstream = self._endpoint.upstreams[step.target]
         if not upstream.plain:
             return None
-        outgoing = upstream.outgoing(self._asked)
+        try:
+            outgoing = upstream.outgoing(self._asked)
+        except UsageError:
+            return None  # `whole` says what is wrong
         sent = Sent(step, upstream, monotonic())
         ended = partial(self._at_once_ended, sent, then)
         close = self._client.begin(outgoing.route, outgoing.body, ended, timeouts=_timeouts(step.limits))
@@ -98,9 +103,7 @@ class Attempting:
             return
         try:
             body = self._body(dialect, call.reply)
-            view = _view(body)
-            if view.error is not None:
-                raise FailedCall(dialect.in_band(body, call.reply.headers))  # noqa: TRY301 - as in `whole`
+            view = self._view(dialect, body, call.reply)
         except FailedCall as error:
             then(self._failed(sent, error.failure, free=True))
             return
@@ -120,9 +123,7 @@ class Attempting:
             reply = await self._client.fetch(outgoing.route, outgoing.body, timeouts=_timeouts(step.limits))
             sent.timing = reply.timing
             body = self._body(dialect, reply)
-            view = _view(body)
-            if view.error is not None:
-                raise FailedCall(dialect.in_band(body, reply.headers))  # noqa: TRY301 - one way for every failure
+            view = self._view(dialect, body, reply)
         except FailedCall as error:
             return self._failed(sent, error.failure, free=True)
         except CallFailed as error:
@@ -139,6 +140,15 @@ class Attempting:
         if reply.status != 200:
             raise FailedCall(dialect.failure(reply.status, reply.headers, reply.body))
         return reply.body if dialect.verbatim else dialect.whole(self._asked.api, reply.body)
+
+    def _view(self, dialect: Dialect, body: bytes, reply: Reply) -> ReplyView:
+        """Raises FailedCall for an error inside a 200, and for what is no answer."""
+        view = _view(body)
+        if view.error is not None:
+            raise FailedCall(dialect.in_band(body, reply.headers))
+        if not view.choices and self._asked.api in _ANSWERED_IN_CHOICES:
+            raise FailedCall(Failure("protocol", f"a reply without choices: {shown(body[:400])}", status=200))
+        return view
 
     async def opened(self, step: Try, delivered: str = "") -> Opened | Failure:
         """One call for a stream, read up to its first token (or as far as it is held back).
@@ -349,7 +359,11 @@ class Opened:
         except StopAsyncIteration:
             self.ended = True
             return self.relay.finish()
-        return self.relay.feed(at, data)
+        out = self.relay.feed(at, data)
+        if self.relay.done:  # nothing comes after the end: whoever keeps the connection open is not waited for
+            self.ended = True
+            out += self.relay.finish()
+        return out
 
     async def close(self, failure: Failure | None, *, cancelled: bool = False) -> None:
         """Closes the socket if the stream has not ended, and tells the record and the target's health."""

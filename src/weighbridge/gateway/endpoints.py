@@ -21,7 +21,7 @@ from weighbridge.providers.price import Bill, Price, context_window
 from weighbridge.providers.provider import Provider
 from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Adaptive, Features, Hedge, Limits, Policy, Rescue, Retries, Target
+from weighbridge.routing.policy import FALL_OVER, Adaptive, Features, Hedge, Limits, Policy, Rescue, Retries, Target
 from weighbridge.wire.failure import ErrorClass
 from weighbridge.wire.messages import ANTHROPIC_ONLY
 
@@ -185,13 +185,22 @@ def _policy(config: Config, section: EndpointSection, upstreams: Mapping[str, Up
     return Policy(
         targets=tuple(targets),
         pick=route.pick,
-        fallbacks=msgspec.convert(route.fallbacks, type=dict[ErrorClass, tuple[str, ...]]),
+        fallbacks=_fallbacks(section, upstreams),
         retries=Retries(same=route.retries + 1, total=route.attempts),
         limits=_limits(route),
         hedge=Hedge(after=route.hedge.after or "p95", share=route.hedge.share) if route.hedge else None,
         min_speed=route.min_speed,
         rescue=_rescue(route),
     )
+
+
+def _fallbacks(section: EndpointSection, upstreams: Mapping[str, Upstream]) -> dict[ErrorClass, tuple[str, ...]]:
+    """As they are named. A target that is no candidate, only named for some cause, is for that cause alone."""
+    named = msgspec.convert(section.route.fallbacks, type=dict[ErrorClass, tuple[str, ...]])
+    if len(upstreams) == len(section.candidates):
+        return named
+    others: dict[ErrorClass, tuple[str, ...]] = dict.fromkeys((*FALL_OVER, "context_length"), section.candidates)
+    return {**others, **named}
 
 
 def _limits(route: RouteSection) -> Limits:

@@ -14,6 +14,7 @@ from weighbridge.records.exchange import Exchange
 
 _BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SEP: Final = "\x1f"
+_LOST: Final = "lost"  # of a worker's figures: how many records its disk refused
 
 
 class _Series(msgspec.Struct):
@@ -60,9 +61,10 @@ class Metrics:
             series = self._series[key] = _Series()
         series.requests += 1
         series.attempts += len(record.attempts)
-        usage = record.usage
-        series.input += usage.input or 0
-        series.output += usage.output or 0
+        if record.cache is None:  # of a cached answer, nothing was counted anew
+            usage = record.usage
+            series.input += usage.input or 0
+            series.output += usage.output or 0
         series.cost += record.cost or 0.0
         if record.total is not None:
             series.total[bisect_left(_BOUNDS, record.total)] += 1
@@ -71,11 +73,12 @@ class Metrics:
             series.ttft[bisect_left(_BOUNDS, record.ttft)] += 1
             series.ttft_sum += record.ttft
 
-    def leave(self) -> None:
+    def leave(self, *, lost: int = 0) -> None:
         """Writes this worker's figures where the others find them. Never raises."""
         if self._share is None:
             return
         plain = {_SEP.join(key): series for key, series in self._series.items()}
+        plain[_LOST] = _Series(requests=lost)
         target = self._share / f"{self._worker}.json"
         part = target.with_suffix(".part")
         try:
@@ -87,7 +90,9 @@ class Metrics:
 
     def text(self, *, lost: int = 0) -> bytes:
         """The Prometheus exposition of all workers."""
-        return _exposed(self._all(), lost).encode()
+        found = self._all()
+        others = found.pop((_LOST,), None)
+        return _exposed(found, lost + (others.requests if others is not None else 0)).encode()
 
     def _all(self) -> dict[tuple[str, ...], _Series]:
         found: dict[tuple[str, ...], _Series] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
@@ -107,10 +108,13 @@ class Refusal(Exception):
         """Header lines of the error reply."""
         found = [("Content-Type", "application/json"), *self.headers]
         if self.retry_after is not None:
-            wait = min(max(self.retry_after, 0.0), _LOCAL_RETRY_MOST_S)
-            found.append(("Retry-After", str(max(1, round(wait + 0.49)))))
-            found.append(("Retry-After-Ms", str(round(wait * 1000))))
+            found += _retry_lines(min(self.retry_after, _LOCAL_RETRY_MOST_S))
         return found
+
+
+def _retry_lines(seconds: float) -> list[tuple[str, str]]:
+    wait = max(seconds, 0.0)
+    return [("Retry-After", str(max(1, math.ceil(wait)))), ("Retry-After-Ms", str(round(wait * 1000)))]
 
 
 def refuse(responder: Responder, error: Denied | Refusal, lines: bytes = b"") -> None:
@@ -122,5 +126,7 @@ def refuse(responder: Responder, error: Denied | Refusal, lines: bytes = b"") ->
         responder.reply_encoded(error.status, own + lines, error.body())
         return
     said = {"message": error.message, "type": error.type, "param": None, "code": error.code}
+    wait = _retry_lines(error.retry_after) if error.retry_after is not None else []
     own = b"Content-Type: application/json\r\n" + error.headers
+    own += "".join(f"{name}: {value}\r\n" for name, value in wait).encode()
     responder.reply_encoded(error.status, own + lines, msgspec.json.encode({"error": said}))

@@ -62,7 +62,12 @@ class Relay:
     def whole(self) -> bool:
         """True once the answer has its end: the vendor's own, or a finish reason."""
         ended = self._done if self._streaming is None else self._streaming.finished
-        return ended or self.finish_reason is not None
+        return (ended and self.chunks > 0) or self.finish_reason is not None
+
+    @property
+    def done(self) -> bool:
+        """True once [DONE] has come: nothing follows it."""
+        return self._done
 
     def feed(self, at: float, data: bytes) -> bytes:
         """One read's worth. Raises FailedCall for an error in the stream and for what is no chunk."""

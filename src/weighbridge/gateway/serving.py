@@ -13,6 +13,7 @@ from weighbridge.gateway.attempts import Attempting, Opened, Whole
 from weighbridge.gateway.endpoints import Endpoint
 from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.relay import error_event
+from weighbridge.gateway.tape import Tape
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Outcome
 from weighbridge.routing.course import Course, Stop, Try
@@ -37,7 +38,7 @@ class Serving:
 
     __slots__ = (
         *("_course", "_give_up", "_over", "_responder", "asked", "body", "calls", "endpoint", "failure", "first"),
-        *("lines", "outcome", "reason", "started", "status", "target"),
+        *("lines", "outcome", "reason", "started", "status", "tape", "target"),
     )
 
     def __init__(
@@ -66,6 +67,7 @@ class Serving:
         self.reason = ""
         self.first: float | None = None
         self.body: bytes | None = None
+        self.tape: Tape | None = None  # takes the stream down, where somebody wants it
 
     def begin(self) -> Awaitable[None] | None:
         """Sends at once where that needs no task, and answers in a callback; else what is to be awaited."""
@@ -196,12 +198,17 @@ class Serving:
         responder, relay = self._responder, opened.relay
         failure: Failure | None = None
         try:
+            tape = self.tape
             if opened.held:
                 responder.write(opened.held)
+                if tape is not None:
+                    tape.write(opened.held)
             while not opened.ended:
                 out = await opened.read()
                 if out:
                     responder.write(out)
+                    if tape is not None:
+                        tape.write(out)
                     await responder.drain()
                 slow = self._too_slow(opened)
                 if slow is not None:

@@ -13,7 +13,9 @@ from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.keys import Keys, KeySpec
 from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Period, Rules, limit
 from weighbridge.gateway.app import Setup
+from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.endpoints import endpoints
+from weighbridge.gateway.shadow import shadowed
 from weighbridge.records.capture import Capture
 from weighbridge.routing.health import Health
 
@@ -32,9 +34,11 @@ def setup(
     redacting: Redacting,
     local: bool,
     before: Setup | None = None,
+    stores: Stores | None = None,
 ) -> Setup:
     """Everything a worker serves by. `home` None: limits and budgets of this process alone. `local`: where there is no
-    key at all, everybody is let in. `before`: what served until now; its limits and budgets carry on.
+    key at all, everybody is let in. `before`: what served until now; its limits and budgets carry on. `stores`
+    keep answers from one configuration to the next.
 
     Raises ConfigError and UsageError.
     """
@@ -51,6 +55,7 @@ def setup(
         for name, section in config.endpoints.items()
         if section.capture is not None
     }
+    caches, shadows = (stores or Stores()).caches(served), shadowed(config, captures)
     keys = Keys(specs, home=home, open_=local)
     if before is None:
         admission = Admission(rules, home=home, workers=workers)
@@ -62,6 +67,8 @@ def setup(
         keys=keys,
         admission=admission,
         captures=captures,
+        caches=caches,
+        shadows=shadows,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import signal
 import ssl
 from collections.abc import Callable, Sequence
@@ -15,9 +16,13 @@ import msgspec
 
 from weighbridge.config.load import Config, load
 from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.gateway.app import Gateway, Setup
+from weighbridge.gateway.app import Gateway, Setup, Watching
+from weighbridge.gateway.cache import Stores
+from weighbridge.gateway.logs import Form
+from weighbridge.gateway.logs import log as lines_of
 from weighbridge.gateway.metrics import Metrics
 from weighbridge.gateway.setup import Redacting, setup
+from weighbridge.gateway.telemetry import telemetry
 from weighbridge.records.recorder import Recorder
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client, Limits
@@ -39,6 +44,7 @@ class Options(msgspec.Struct, frozen=True):
     worker: int = 0
     workers: int = 1
     listen: str | None = None
+    log: Form = "off"
 
 
 class Worker:
@@ -52,6 +58,8 @@ class Worker:
         self._redacting = redacting
         self._config = load(options.config)
         self._health = Health()
+        self._stores = Stores()
+        self._watching = Watching(telemetry(self._config.gateway.telemetry, os.environ), lines_of(options.log))
         self._stop = asyncio.Event()
         self._seen = self._stamp()
 
@@ -65,8 +73,14 @@ class Worker:
         limits = Limits(body_bytes=256 * 2**20)
         async with Client(limits=limits) as client:
             gateway = Gateway(
-                self._setup(self._config), client=client, health=self._health, recorder=recorder, metrics=metrics
+                self._setup(self._config),
+                client=client,
+                health=self._health,
+                recorder=recorder,
+                metrics=metrics,
+                watching=self._watching,
             )
+            self._known(gateway.setup)
             server = await self._listening(gateway)
             self._signals(gateway)
             started(server)
@@ -79,12 +93,15 @@ class Worker:
             try:
                 await self._stop.wait()
                 gateway.draining = True
+                gateway.shadow.stop()
                 await server.close(drain=section.drain)
             finally:
                 ticking.cancel()
                 sealing.cancel()
+                await gateway.shadow.close()
                 await recorder.close()
-                metrics.leave()
+                await asyncio.to_thread(self._unwatched)
+                metrics.leave(lost=gateway.lost)
                 gateway.setup.admission.close()
                 gateway.setup.keys.close()
 
@@ -103,7 +120,19 @@ class Worker:
             redacting=self._redacting,
             local=local,
             before=before,
+            stores=self._stores,
         )
+
+    def _known(self, made: Setup) -> None:
+        """Telemetry names providers as they are configured now."""
+        if self._watching.telemetry is not None:
+            self._watching.telemetry.know(made.endpoints.values())
+
+    def _unwatched(self) -> None:
+        """What was noted and not sent yet."""
+        for one in (self._watching.log, self._watching.telemetry):
+            if one is not None:
+                one.close()
 
     async def _listening(self, gateway: Gateway) -> Server:
         section, options = self._config.gateway, self._options
@@ -159,7 +188,7 @@ class Worker:
         now = time()
         gateway.setup.admission.tick(now)
         gateway.setup.keys.refresh()
-        metrics.leave()
+        metrics.leave(lost=gateway.lost)
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp
@@ -184,6 +213,7 @@ class Worker:
         self._config = config
         old, gateway.setup = gateway.setup, made
         old.keys.close()
+        self._known(made)
         log.warning("the configuration was read anew")
 
 

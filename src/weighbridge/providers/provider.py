@@ -37,8 +37,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model at one provider. `name` is ours, `model` the vendor's; `price` None: unknown, never zero. `reasons`: it is
-    of the families that take `max_completion_tokens` and no sampling parameters."""
+    """One model at one provider. `name` is ours, `model` the vendor's; `price` None: unknown, never zero.
+
+    `reasons`: it is of the families that take `max_completion_tokens` and no sampling parameters.
+    """
 
     name: str
     provider: Provider

@@ -88,7 +88,8 @@ class Client:
             try:
                 return await call.whole
             except asyncio.CancelledError:
-                connection.abort()
+                if not call.over:  # else the connection may be another call's by now
+                    connection.abort()
                 raise
             except ConnectionLost:
                 if not stale(call):

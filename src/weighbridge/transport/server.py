@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -16,6 +18,10 @@ from weighbridge.transport.server_connection import Connection, Handler, Head, R
 
 __all__ = ["Handler", "Responder", "Server", "ServerLimits", "ServerRequest", "serve"]
 
+log = logging.getLogger(__name__)
+
+_AT_ONCE = 256
+_PAUSE_S = 0.5
 _SWEEP_S = 0.5
 _SLICE = 1_000
 _LAST_S = 1.0  # for handlers that clean up after they were cancelled
@@ -25,6 +31,57 @@ class Stats(msgspec.Struct):
     """Connections that were refused because there were too many."""
 
     refused: int = 0
+
+
+class Door:
+    """Takes connections as they come, many at a turn of the loop: the event loop's own way takes one, and a thousand
+    clients that come together would wait for each other."""
+
+    def __init__(
+        self,
+        made: Callable[[], Connection],
+        sockets: list[socket.socket],
+        context: ssl.SSLContext | None,
+        handshake_s: float | None,
+    ) -> None:
+        self._made = made
+        self._sockets = sockets
+        self._context = context
+        self._handshake_s = handshake_s
+        self._entering: set[asyncio.Task[object]] = set()
+        self._loop = asyncio.get_running_loop()
+        for one in sockets:
+            self._loop.add_reader(one.fileno(), self._take, one)
+
+    def _take(self, listening: socket.socket) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                sock, _ = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:  # no file descriptors left: those that wait, wait a little longer
+                log.warning("a connection cannot be taken: %s", error)
+                self._loop.remove_reader(listening.fileno())
+                self._loop.call_later(_PAUSE_S, self._again, listening)
+                return
+            task = self._loop.create_task(self._enter(sock))
+            self._entering.add(task)
+            task.add_done_callback(self._entering.discard)
+
+    def _again(self, listening: socket.socket) -> None:
+        if listening.fileno() >= 0:
+            self._loop.add_reader(listening.fileno(), self._take, listening)
+
+    async def _enter(self, sock: socket.socket) -> None:
+        with suppress(OSError, ssl.SSLError):  # a client that left, or does not speak TLS
+            await self._loop.connect_accepted_socket(
+                self._made, sock, ssl=self._context, ssl_handshake_timeout=self._handshake_s
+            )
+
+    def close(self) -> None:
+        for one in self._sockets:
+            self._loop.remove_reader(one.fileno())
+            one.close()
 
 
 class Server:
@@ -39,7 +96,7 @@ class Server:
         self.closing = False
         self._handler = handler
         self.limits = limits
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | Door | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._unix: Path | None = None
         self._empty = asyncio.Event()
@@ -63,7 +120,7 @@ class Server:
         if self.closing and not self.connections:
             self._empty.set()
 
-    def began(self, server: asyncio.Server, url: str, port: int, unix: Path | None = None) -> None:
+    def began(self, server: asyncio.Server | Door, url: str, port: int, unix: Path | None = None) -> None:
         self._server, self.url, self.port, self._unix = server, url, port, unix
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep, [])
 
@@ -124,23 +181,32 @@ async def serve(
             )
             server.began(listening, f"{scheme}+unix://{unix}", 0, unix)
             return server
-        listening = await loop.create_server(
-            server.connection,
-            host,
-            port,
-            ssl=ssl_context,
-            backlog=backlog,
-            reuse_port=reuse_port or None,
-            ssl_handshake_timeout=handshake,
-        )
+        sockets = await _bound(host, port, backlog, reuse_port=reuse_port)
     except OSError as error:
         where = str(unix) if unix is not None else f"{host}:{port}"
         raise MeasurementError(f"cannot listen: {error.strerror or error}", where=where) from error
-    bound: socket.socket = listening.sockets[0]
-    number = int(bound.getsockname()[1])
+    number = int(sockets[0].getsockname()[1])
     shown = f"[{host}]" if ":" in host else host
-    server.began(listening, f"{scheme}://{shown}:{number}", number)
+    server.began(Door(server.connection, sockets, ssl_context, handshake), f"{scheme}://{shown}:{number}", number)
     return server
+
+
+async def _bound(host: str, port: int, backlog: int, *, reuse_port: bool) -> list[socket.socket]:
+    """Listening sockets on every address of a host. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            place = address if port or not sockets else (address[0], sockets[0].getsockname()[1], *address[2:])
+            one = socket.create_server(place[:2], family=family, backlog=backlog, reuse_port=reuse_port)
+            one.setblocking(False)
+            sockets.append(one)
+    except BaseException:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
 
 
 def _cleared(unix: Path) -> None:

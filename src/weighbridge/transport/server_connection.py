@@ -163,7 +163,8 @@ class Connection(asyncio.Protocol):
             if responder.on_disconnect is not None:
                 responder.on_disconnect()
             elif self._task is not None:
-                self._task.cancel()
+                # Not before it has run once: a task cancelled earlier never begins, and what it was to clean up stays.
+                asyncio.get_running_loop().call_soon(self._task.cancel)
 
     def data_received(self, data: bytes) -> None:
         if self._last:

@@ -71,7 +71,7 @@ def test_an_answer_that_was_cut_for_length_is_incomplete(simulate: Simulate, ser
 
 
 def test_parallel_calls_of_tools_come_whole_and_streamed(simulate: Simulate, serve: Serve, tmp_path: Path) -> None:
-    """Litellm PR#37792: each call keeps its own id, name and arguments."""
+    """BerriAI/litellm PR#37792: each call keeps its own id, name and arguments."""
     message = {"role": "assistant", "content": None, "tool_calls": CALLS}
     whole = {"id": "chatcmpl-1", "model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
     lines = [{"text": "whole", "body": whole}, {"text": "stream", "body": sse(*fragments())}]

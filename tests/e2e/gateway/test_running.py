@@ -214,10 +214,7 @@ def grow_again(pid: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-EACH_ITS_OWN = pytest.mark.xfail(strict=True, reason="a worker's /metrics tells its own losses, not those of all")
-
-
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=EACH_ITS_OWN)])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_where_no_file_may_grow_requests_go_on_and_the_loss_is_said(
     simulate: Simulate, tmp_path: Path, workers: int
 ) -> None:

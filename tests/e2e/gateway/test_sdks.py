@@ -163,7 +163,6 @@ def test_the_models(client: openai.OpenAI) -> None:
     assert [model.id for model in client.models.list()] == ["it"]
 
 
-@pytest.mark.xfail(strict=True, reason="GET /v1/models/{id} is not served")
 def test_one_model(client: openai.OpenAI) -> None:
     assert client.models.retrieve("it").id == "it"
 
