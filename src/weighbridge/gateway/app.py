@@ -153,7 +153,8 @@ class Gateway:
         if other is not None:
             return other(request, responder)
         if request.path.startswith(_ONE_MODEL) and request.method == "GET":
-            return self._models(request, responder)
+            self._models(request, responder)
+            return None
         known = api is not None or any(path == request.path for _, path in self._others)
         what = f"{request.path} does not take {request.method}" if known else f"nothing is served at {request.path}"
         mend = "See GET /v1/models for the endpoints, and POST /v1/chat/completions to ask one"
@@ -314,7 +315,7 @@ class Gateway:
             name: any(self._health.available(target, now) for target in endpoint.upstreams)
             for name, endpoint in self.setup.endpoints.items()
         }
-        body = {"status": "ready", "endpoints": ready, "records_lost": self._recorder.lost}
+        body = {"status": "ready", "endpoints": ready, "records_lost": self._metrics.lost(self._recorder.lost)}
         responder.reply_encoded(200, _JSON, msgspec.json.encode(body))
 
     def _metered(self, request: ServerRequest, responder: Responder) -> None:

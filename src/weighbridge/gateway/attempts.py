@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from time import monotonic
@@ -30,6 +30,7 @@ from weighbridge.wire.reading import shown
 from weighbridge.wire.views import ReplyView, decode_reply
 
 _BYTES_PER_TOKEN: Final = 4
+_LINGER_S: Final = 1.0
 _NOTHING: Final = Usage()
 _ANSWERED_IN_CHOICES: Final = frozenset({"chat", "completions"})
 _MALFORMED: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
@@ -370,7 +371,9 @@ class Opened:
         if self._closed:
             return
         self._closed = True
-        if self._entered:
+        if self._entered and failure is None and not cancelled and self.relay.done:
+            _in_background(self._linger())
+        elif self._entered:
             await self._calling.__aexit__(None, None, None)
         if cancelled:
             self._calls.gone(self._sent)
@@ -379,12 +382,27 @@ class Opened:
 
     def drop(self) -> None:
         """`close` for those who cannot wait: the losers of a race."""
-        task = asyncio.ensure_future(self.close(None, cancelled=True))
-        _dropping.add(task)
-        task.add_done_callback(_dropping.discard)
+        _in_background(self.close(None, cancelled=True))
+
+    async def _linger(self) -> None:
+        """After [DONE] nothing is waited for; but the end of the body, if it comes, keeps the connection for others."""
+        try:
+            async with asyncio.timeout(_LINGER_S):
+                while self._reads is not None:
+                    await anext(self._reads)
+        except (StopAsyncIteration, TimeoutError, CallFailed):
+            pass
+        finally:
+            await self._calling.__aexit__(None, None, None)
 
 
-_dropping: set[asyncio.Future[None]] = set()  # the loop keeps only weak references to tasks
+_running: set[asyncio.Future[None]] = set()  # the loop keeps only weak references to tasks
+
+
+def _in_background(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
 
 
 def _not_streamed(upstream: Upstream, headers: list[tuple[str, str]], body: bytes) -> Failure:

@@ -88,6 +88,11 @@ class Metrics:
         except OSError:
             return  # figures for others; the next turn tries again
 
+    def lost(self, own: int) -> int:
+        """Records lost by all workers; `own` are this one's."""
+        others = self._all().get((_LOST,))
+        return own + (others.requests if others is not None else 0)
+
     def text(self, *, lost: int = 0) -> bytes:
         """The Prometheus exposition of all workers."""
         found = self._all()

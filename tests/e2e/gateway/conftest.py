@@ -29,9 +29,17 @@ class Served:
         self.url = f"{url}/v1"
         self.home = home
         self.config = config
+        self._clients: list[openai.OpenAI] = []
+
+    def close(self) -> None:
+        """Closes the clients that were made."""
+        for client in self._clients:
+            client.close()
 
     def client(self, key: str = "none", **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url, api_key=key, max_retries=0, **options)
+        made = openai.OpenAI(base_url=self.url, api_key=key, max_retries=0, **options)
+        self._clients.append(made)
+        return made
 
     def records(self, count: int = 1) -> list[Exchange]:
         """The exchanges recorded so far, oldest first, once there are `count`."""
@@ -87,6 +95,7 @@ def config(targets: Sequence[Running], **endpoint: Any) -> dict[str, Any]:
 def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts a gateway on a configuration (any free port), and stops it after the test."""
     running: list[subprocess.Popen[bytes]] = []
+    begun: list[Served] = []
 
     def begin(said: dict[str, Any], *words: str, env: dict[str, str] | None = None) -> Served:
         path = tmp_path / "weighbridge.yaml"
@@ -103,9 +112,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line, "the gateway did not start"
-        return Served(process, msgspec.json.decode(line)["url"], home, path)
+        begun.append(Served(process, msgspec.json.decode(line)["url"], home, path))
+        return begun[-1]
 
     yield begin
+    for served in begun:
+        served.close()
     for process in running:
         process.terminate()
         try:

@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,8 @@ def herd(
             assert process.stdout is not None
             for _ in range(workers):
                 assert process.stdout.readline(), (folder / "log").read_text()
-            yield Served(process, f"http://{listen}", home, path)
+            with closing(Served(process, f"http://{listen}", home, path)) as served:
+                yield served
         finally:
             process.terminate()
             try:

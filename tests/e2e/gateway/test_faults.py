@@ -160,8 +160,10 @@ def test_with_stream_rescue_a_broken_stream_is_a_whole_answer(
     one, two = failing(simulate, kind=kind, after=20), healthy(simulate)
     rescue = {"prefill": False} | ({"hold": hold} if hold is not None else {})
     served = serve(config([one, two], route={"stream_rescue": rescue}))
-    direct = openai.OpenAI(base_url=two.url, api_key="none")
-    whole = direct.chat.completions.create(model="simulated", messages=[{"role": "user", "content": "Say something"}])
+    with openai.OpenAI(base_url=two.url, api_key="none") as direct:
+        whole = direct.chat.completions.create(
+            model="simulated", messages=[{"role": "user", "content": "Say something"}]
+        )
     assert stream(served) == whole.choices[0].message.content
     record = served.records()[-1]
     assert (record.outcome, record.route.target) == ("ok", "b")

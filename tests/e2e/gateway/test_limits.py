@@ -105,7 +105,7 @@ def test_who_is_over_a_limit_is_told_when_to_come_again(simulate: Simulate, serv
     served = serve(config([simulate()], limits={"requests": "1/min"}))
     _, refused = crowd(served, 1)[0], crowd(served, 1)[0]
     assert refused.status == 429
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert 1 <= int(refused.headers["retry-after"]) <= 62  # a window, and one of its thirty slices
 
 
 @pytest.mark.parametrize("limits", [{"requests": "5/0s"}, {"tokens": "5/0min"}, {"requests": "0/min"}])

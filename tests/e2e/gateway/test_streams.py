@@ -147,8 +147,8 @@ def test_nothing_is_merged_or_held_back(serve: Serve) -> None:
     def script(call: Call) -> None:
         call.head(200, "text/event-stream")
         for word in ("one", "two", "three"):
-            call.send(event(delta(word)))
             turns.append(word)
+            call.send(event(delta(word)))
             call.left.wait(20)  # until the client has it
             call.left.clear()
         call.send(event(delta(finish="stop")) + DONE)
