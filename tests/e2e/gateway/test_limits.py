@@ -217,6 +217,7 @@ def test_five_hundred_at_once_are_all_answered(simulate: Simulate, serve: Serve)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_memory_is_flat(simulate: Simulate, serve: Serve) -> None:
     """litellm#12685, #27954: memory grew until the process was killed. Answers, streams, failures and refusals."""
     mixed = simulate(tokens={"constant": 50}, faults=[{"kind": "500", "every": 20}, {"kind": "cut", "every": 33}])
