@@ -9,12 +9,11 @@ import msgspec
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import Dialect, FailedCall, reader_of
 from weighbridge.transport.reply import Reply
-from weighbridge.transport.sse import EventTooLong, stamped_events
+from weighbridge.transport.sse import Event, EventTooLong, stamped_events
 from weighbridge.wire.answer import Answer, Latency
 from weighbridge.wire.failure import Failure
 from weighbridge.wire.reading import StreamFailed, Unreadable, answer_from_events, answer_from_reply, shown
 
-_NAMED: Final = b"event:"
 _DONE: Final = b"[DONE]"
 Stamped = list[tuple[float, bytes]]
 
@@ -88,21 +87,14 @@ def _events(dialect: Dialect, reply: Reply, api: Api) -> Stamped:
     """(arrival, chunk) of a stream in OpenAI's words. Raises FailedCall, StreamFailed and EventTooLong."""
     if not dialect.verbatim:
         return _translated(dialect, reply, api)
-    if any(_NAMED in data for _, data in reply.reads):
-        return _named(reply)
-    return stamped_events(reply.reads)
+    return stamped_events(reply.reads, _said)
 
 
-def _named(reply: Reply) -> Stamped:
-    """Events with names: one called `error` is an error, whatever its data looks like."""
-    reader, found = reader_of(None), []
-    reads = [*reply.reads, (reply.reads[-1][0], b"\n\n")]
-    for at, data in reads:
-        for event in reader.feed(data):
-            if event.event == b"error" and b'"error"' not in event.data:
-                raise StreamFailed(shown(event.data), b'{"error":%b}' % (event.data or b"{}"))
-            found.append((at, event.data))
-    return found
+def _said(event: Event) -> bytes:
+    """An event called `error` is an error, whatever its data looks like. Raises StreamFailed."""
+    if event.event == b"error" and b'"error"' not in event.data:
+        raise StreamFailed(shown(event.data), b'{"error":%b}' % event.data)
+    return event.data
 
 
 def _translated(dialect: Dialect, reply: Reply, api: Api) -> Stamped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
@@ -40,6 +41,7 @@ class Limits(msgspec.Struct, frozen=True):
     body_bytes: int = 64 * 2**20
 
 
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,7})\r\n").match
 _HEAD_END = b"\r\n\r\n"
 _KNOWN_HEADS = 1024
 _KNOWN_HEAD_BYTES = 4096
@@ -140,6 +142,7 @@ class Connection(asyncio.Protocol):
     """Speaks to one origin, one call at a time. `heads` is shared by the client's connections."""
 
     __slots__ = (
+        "_between_chunks",
         "_body_left",
         "_call",
         "_decoder",
@@ -179,6 +182,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = self._head_size = 0  # as read, and as parsed
         self._raw = b""
         self._raw_length = 0
+        self._between_chunks = False  # of a chunked body in no coding: the parser waits for the next chunk's size
         self._body_left = 0
         self._pieces: list[bytes] = []
         self._decoder: Decoder | None = None
@@ -210,6 +214,9 @@ class Connection(asyncio.Protocol):
             if call.held is None and self._known(call, data, now):
                 return
         call.last_read = now
+        if self._between_chunks and (body := _whole_chunks(data)) is not None:
+            self._take(call, now, body)
+            return
         if call.reply is None:
             self._head_bytes += len(data)
         self._parse(call, data, now)
@@ -315,6 +322,12 @@ class Connection(asyncio.Protocol):
     def on_body(self, data: bytes) -> None:
         self._pieces.append(data)
 
+    def on_chunk_header(self) -> None:
+        self._between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        self._between_chunks = self._decoder is None
+
     def on_message_complete(self) -> None:
         call = self._call
         if call is None or call.reply is None or call.over:
@@ -347,6 +360,10 @@ class Connection(asyncio.Protocol):
             data = self._decoder.decode(data)
             if not data:
                 return
+        self._take(call, now, data)
+
+    def _take(self, call: Call, now: float, data: bytes) -> None:
+        """A piece of the body, out of its coding."""
         self._body_left -= len(data)
         if self._body_left < 0:
             self._fail(LimitExceeded(f"a reply body of more than {call.limits.body_bytes} bytes"))
@@ -381,6 +398,24 @@ class Connection(asyncio.Protocol):
         self._call = None
         if self.transport is not None:
             self.transport.abort()
+
+
+def _whole_chunks(data: bytes) -> bytes | None:
+    """The body in a read that is one or more whole chunks, as nearly every read of a stream is; None where it is
+    anything else, the last chunk included: that is for the parser."""
+    pieces = []
+    begin, length = 0, len(data)
+    while begin < length:
+        match = _CHUNK(data, begin)
+        if match is None:
+            return None
+        start = match.end()
+        end = start + int(match[1], 16)
+        if end == start or data[end : end + 2] != b"\r\n":
+            return None
+        pieces.append(data[start:end])
+        begin = end + 2
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _head_too_large(call: Call) -> LimitExceeded:

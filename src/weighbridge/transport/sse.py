@@ -5,7 +5,7 @@ Source: WHATWG HTML, 9.2 Server-sent events. Kept as bytes: a character cut by a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -102,18 +102,31 @@ class EventReader:
         return event
 
 
-def stamped_events(reads: Iterable[tuple[float, bytes]]) -> list[tuple[float, bytes]]:
-    """(arrival, data) of every event; an event arrives with the read that completes it. Raises EventTooLong."""
+def _plain(event: Event) -> bytes:
+    return event.data
+
+
+def stamped_events(
+    reads: Iterable[tuple[float, bytes]], said: Callable[[Event], bytes] = _plain
+) -> list[tuple[float, bytes]]:
+    """(arrival, data) of every event; an event arrives with the read that completes it. `said` makes the data of an
+    event that may have a name. Raises EventTooLong."""
     reader = EventReader()
     found: list[tuple[float, bytes]] = []
     between = True  # no event is begun and not ended
     at = 0.0
     for at, data in reads:
-        # One `data: …` event a read is what nearly every provider sends; it needs no reader.
-        if between and data[:6] == b"data: " and data[-2:] == b"\n\n" and data.count(b"\n") == 2 and b"\r" not in data:
-            found.append((at, data[6:-2]))
-            continue
-        found.extend((at, event.data) for event in reader.feed(data))
+        # One or more whole `data: …` events a read are what nearly every provider sends; they need no reader.
+        if between and data[:6] == b"data: " and data[-2:] == b"\n\n" and b"\r" not in data:
+            lines = data.count(b"\n")
+            if lines == 2:
+                found.append((at, data[6:-2]))
+                continue
+            pieces = data[6:-2].split(b"\n\ndata: ")
+            if lines == 2 * len(pieces):
+                found += [(at, piece) for piece in pieces]
+                continue
+        found.extend((at, said(event)) for event in reader.feed(data))
         between = reader.between_events
-    found.extend((at, event.data) for event in reader.finish())
+    found.extend((at, said(event)) for event in reader.finish())
     return found
