@@ -35,7 +35,7 @@ quickstart: .venv/.run .venv/.local
 	@$(BIN)/weighbridge quickstart
 
 test: .venv/.dev .venv/.local
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile --cov --cov-report=term
 
 test-slow: .venv/.dev .venv/.local
 	$(BIN)/python -m pytest -m slow

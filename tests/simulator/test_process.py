@@ -64,8 +64,8 @@ def test_its_clock_is_ours() -> None:
         before = monotonic()
         body = b'{"prompt": "x", "stream": true}'
         urllib.request.urlopen(f"{running.url}/completions", data=body, timeout=10).read()
-        after = monotonic()
         (entry,) = running.log()
+        after = monotonic()
     assert before <= entry.received <= entry.sent[0] <= entry.sent[-1] <= entry.finished <= after
 
 
