@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
 from weighbridge.cli import console
+
+if TYPE_CHECKING:
+    from weighbridge.samples.importers.formats import Imported
 
 SCHEMA = "weighbridge.samples/1"
 
@@ -36,8 +39,6 @@ def import_(
 ) -> int:
     """Turn an export into samples: CSV or JSON Lines, OpenAI, Langfuse, OpenTelemetry or LiteLLM.
 
-    Personal data and keys are replaced, and equal requests are one sample.
-
     Parameters
     ----------
     file
@@ -59,19 +60,15 @@ def import_(
     redact
         What to replace: any of key, email, card, phone with commas between; or none.
     near
-        Also leave out requests that differ only in case, white space, punctuation and digits.
+        Equal requests are one sample; with this, also leave out requests that differ only in case, white space, punctuation and digits.
     skip_bad
         Leave out rows that cannot be read, and say so; else stop at the first.
     json
         Print one JSON object on stdout.
     """
-    from weighbridge.errors import UsageError  # noqa: PLC0415 -- `--help` answers without it
-    from weighbridge.samples.importers import formats  # noqa: PLC0415
-    from weighbridge.samples.sampleset import save  # noqa: PLC0415
+    from weighbridge.samples.importers import formats  # noqa: PLC0415 -- `--help` answers without it
 
-    if out.resolve() == file.resolve():
-        raise UsageError("the samples would overwrite the export", where=str(file), mend="Name another file with --out")
-
+    _refuse_overwriting(file, out)
     found = formats.read(
         file,
         format_=format,
@@ -84,6 +81,20 @@ def import_(
         near=near,
         skip_bad=skip_bad,
     )
+    return _imported(found, out, json=json)
+
+
+def _refuse_overwriting(file: Path, out: Path) -> None:
+    from weighbridge.errors import UsageError  # noqa: PLC0415
+
+    if out.resolve() == file.resolve():
+        raise UsageError("the samples would overwrite the export", where=str(file), mend="Name another file with --out")
+
+
+def _imported(found: Imported, out: Path, *, json: bool) -> int:
+    """Writes what was imported, and says so."""
+    from weighbridge.samples.sampleset import save  # noqa: PLC0415
+
     written = save(found.samples, out)
     said = {
         "file": str(out),

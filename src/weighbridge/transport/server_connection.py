@@ -7,16 +7,16 @@ import logging
 import socket
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
 
 import httptools
-import msgspec
 
+from weighbridge.transport.request import Handler, Head, ServerLimits, ServerRequest
 from weighbridge.transport.responder import Responder, error_body, status_line
 
-__all__ = ["Connection", "Handler", "Responder", "ServerLimits", "ServerRequest"]
+__all__ = ["Connection", "Handler", "Head", "Responder", "ServerLimits", "ServerRequest"]
 
 log = logging.getLogger(__name__)
 
@@ -30,50 +30,6 @@ _SPECIAL = frozenset({"transfer-encoding", "expect", "upgrade", "connection"})
 _METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 _ONCE = frozenset({"content-length", "transfer-encoding", "host", "authorization", "content-type"})
 _JSON = {"Content-Type": "application/json"}
-
-
-class ServerLimits(msgspec.Struct, frozen=True):
-    """Bytes and seconds. `head_s` is how long a request's head may take to come, `body_s` how long its body may,
-    `idle_s` how long a connection is kept without a request, `write_s` how long a client may take nothing of a reply
-    that waits for it."""
-
-    head_bytes: int = 65_536
-    body_bytes: int = 64 * 2**20
-    head_s: float = 15.0
-    body_s: float = 120.0
-    idle_s: float = 75.0
-    write_s: float = 60.0
-    connections: int = 20_000
-
-
-class ServerRequest:
-    """A whole request. `headers` by lower-cased name, equal ones joined by a comma; `at` is when its last byte was
-    read, in monotonic seconds."""
-
-    __slots__ = ("at", "body", "headers", "method", "path", "query")
-
-    def __init__(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, at: float) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
-        self.at = at
-
-
-Handler = Callable[[ServerRequest, Responder], Awaitable[None] | None]
-"""Answers a request: at once, or by callbacks of its own (then it gives None), or in what it gives, which is run as a
-task. A handler that gives None before it has answered must set `on_disconnect`."""
-
-
-class Head(NamedTuple):
-    """A request's head that was read and found good: the same bytes say the same again. `length` is its body's."""
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    length: int
 
 
 class Owner(Protocol):
