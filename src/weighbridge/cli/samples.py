@@ -60,7 +60,7 @@ def import_(
     redact
         What to replace: any of key, email, card, phone with commas between; or none.
     near
-        Equal requests are one sample; with this, also leave out requests that differ only in case, white space, punctuation and digits.
+        Also leave out requests that differ only in case, white space, punctuation and digits.
     skip_bad
         Leave out rows that cannot be read, and say so; else stop at the first.
     json
@@ -68,9 +68,8 @@ def import_(
     """
     from weighbridge.samples.importers import formats  # noqa: PLC0415 -- `--help` answers without it
 
-    _refuse_overwriting(file, out)
     found = formats.read(
-        file,
+        _apart(file, out),
         format_=format,
         output_file=output_file,
         prompt_column=prompt_column,
@@ -84,11 +83,13 @@ def import_(
     return _imported(found, out, json=json)
 
 
-def _refuse_overwriting(file: Path, out: Path) -> None:
+def _apart(file: Path, out: Path) -> Path:
+    """The export, which the samples must not overwrite."""
     from weighbridge.errors import UsageError  # noqa: PLC0415
 
     if out.resolve() == file.resolve():
         raise UsageError("the samples would overwrite the export", where=str(file), mend="Name another file with --out")
+    return file
 
 
 def _imported(found: Imported, out: Path, *, json: bool) -> int:
