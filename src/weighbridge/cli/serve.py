@@ -52,6 +52,10 @@ def serve(
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, level=logging.WARNING)
     count = workers if workers is not None else load(config).gateway.workers
     if count > 1 and worker is None:
+        if (listen or load(config).gateway.listen).endswith(":0"):
+            from weighbridge.errors import UsageError  # noqa: PLC0415
+
+            raise UsageError("several workers need one port to share", mend="Name it: --listen 127.0.0.1:8900")
         return _supervised(config, listen, count, log)
     return _work(config, listen, count, worker or 0, log)
 
