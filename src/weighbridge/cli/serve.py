@@ -50,9 +50,10 @@ def serve(
     from weighbridge.config.load import load  # noqa: PLC0415 -- `--help` answers without it
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr, level=logging.WARNING)
-    count = workers if workers is not None else load(config).gateway.workers
+    section = load(config).gateway
+    count = workers if workers is not None else section.workers
     if count > 1 and worker is None:
-        if (listen or load(config).gateway.listen).endswith(":0"):
+        if (listen or section.listen).endswith(":0"):
             from weighbridge.errors import UsageError  # noqa: PLC0415
 
             raise UsageError("several workers need one port to share", mend="Name it: --listen 127.0.0.1:8900")

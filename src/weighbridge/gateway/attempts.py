@@ -96,25 +96,17 @@ class Attempting:
         self.gone(sent)
 
     def _at_once_ended(self, sent: Sent, then: Callable[[Whole | Failure], None], call: Call) -> None:
+        if call.reply is not None and call.error is None:
+            then(self._understood(sent, call.reply))
+            return
         sent.timing = call.timing
-        dialect = sent.upstream.dialect
-        if call.reply is None or call.error is not None:
-            error = call.error or ConnectionLost("the connection was closed")
-            then(self._failed(sent, dialect.failure_of(error), free=_unsent(error) or stale(call)))
-            return
-        try:
-            body = self._body(dialect, call.reply)
-            view = self._view(dialect, body, call.reply)
-        except FailedCall as error:
-            then(self._failed(sent, error.failure, free=True))
-            return
-        self._done(sent, view)
-        then(Whole(body, sent.step.target, sent.step.reason))
+        error = call.error or ConnectionLost("the connection was closed")
+        failure = sent.upstream.dialect.failure_of(error)
+        then(self._failed(sent, failure, free=_unsent(error) or stale(call)))
 
     async def whole(self, step: Try) -> Whole | Failure:
         """One call for a reply that is not streamed. Raises CancelledError, and Refusal for a body nobody can read."""
         upstream = self._endpoint.upstreams[step.target]
-        dialect = upstream.dialect
         try:
             outgoing = upstream.outgoing(self._asked)
         except UsageError as error:
@@ -122,19 +114,25 @@ class Attempting:
         sent = self._sent(step, upstream)
         try:
             reply = await self._client.fetch(outgoing.route, outgoing.body, timeouts=_timeouts(step.limits))
-            sent.timing = reply.timing
+        except CallFailed as error:
+            sent.timing = error.timing
+            return self._failed(sent, upstream.dialect.failure_of(error), free=_unsent(error))
+        except asyncio.CancelledError:
+            self.gone(sent)
+            raise
+        return self._understood(sent, reply)
+
+    def _understood(self, sent: Sent, reply: Reply) -> Whole | Failure:
+        """What a reply that came whole is: an answer, or a failure all the same."""
+        sent.timing = reply.timing
+        dialect = sent.upstream.dialect
+        try:
             body = self._body(dialect, reply)
             view = self._view(dialect, body, reply)
         except FailedCall as error:
             return self._failed(sent, error.failure, free=True)
-        except CallFailed as error:
-            sent.timing = error.timing
-            return self._failed(sent, dialect.failure_of(error), free=_unsent(error))
-        except asyncio.CancelledError:
-            self.gone(sent)
-            raise
         self._done(sent, view)
-        return Whole(body, step.target, step.reason)
+        return Whole(body, sent.step.target, sent.step.reason)
 
     def _body(self, dialect: Dialect, reply: Reply) -> bytes:
         """Raises FailedCall for every status but 200."""

@@ -33,12 +33,12 @@ class Serving:
     """Answers one admitted request; `over` is called once when it has ended, however it did. Then `outcome`, `status`,
     `failure`, `target` and `calls.attempts` say what happened.
 
-    `started` is when the request was read (monotonic seconds), `lines` are header lines of every reply to it.
+    `lines` are header lines of every reply to it.
     """
 
     __slots__ = (
         *("_course", "_give_up", "_over", "_responder", "asked", "body", "calls", "endpoint", "failure", "first"),
-        *("lines", "outcome", "reason", "started", "status", "tape", "target"),
+        *("lines", "outcome", "reason", "status", "tape", "target"),
     )
 
     def __init__(
@@ -58,7 +58,6 @@ class Serving:
         self._give_up: Callable[[], None] | None = None
         self.endpoint = endpoint
         self.asked = asked
-        self.started = started
         self.lines = lines
         self.outcome: Outcome = "cancelled"  # until it is known to have ended otherwise
         self.status: int | None = None

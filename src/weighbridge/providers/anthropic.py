@@ -5,7 +5,7 @@ Anyone who speaks this API at another address is a provider with the preset `ant
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import time
 from typing import Any, Final
 
@@ -15,12 +15,10 @@ from weighbridge.errors import UsageError
 from weighbridge.providers.anthropic_errors import TABLE
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
-from weighbridge.providers.failing import Failures
+from weighbridge.providers.failing import Failures, ReadsFailures
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
-from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.sse import Event
-from weighbridge.wire.failure import Failure
 from weighbridge.wire.messages import ChatFromMessages, chat_reply_from_messages, messages_from_chat
 from weighbridge.wire.reading import StreamFailed, Unreadable, shown
 from weighbridge.wire.translation import Untranslatable
@@ -34,7 +32,7 @@ _PLURAL: Final[dict[Api, str]] = {"completions": "text completions", "embeddings
 _FREE: Final = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
 
-class AnthropicDialect:
+class AnthropicDialect(ReadsFailures):
     """One provider, spoken to in Anthropic's dialect. Routes are made once, here."""
 
     verbatim = False
@@ -110,18 +108,6 @@ class AnthropicDialect:
 
     def streaming(self, api: Api) -> AnthropicStreaming:  # noqa: ARG002
         return AnthropicStreaming(self._failures)
-
-    def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
-        """What an HTTP error was."""
-        return self._failures.over_http(status, headers, body)
-
-    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
-        """What an error inside a 200 was."""
-        return self._failures.in_band(body, headers)
-
-    def failure_of(self, error: CallFailed) -> Failure:
-        """What a failure below HTTP was."""
-        return self._failures.below_http(error)
 
 
 class AnthropicStreaming:

@@ -16,12 +16,11 @@ from weighbridge.errors import UsageError
 from weighbridge.providers.bedrock_errors import TABLE
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
-from weighbridge.providers.failing import Failures
+from weighbridge.providers.failing import Failures, ReadsFailures
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.providers.sigv4 import Credentials, sign
 from weighbridge.transport.client import Route
 from weighbridge.transport.eventstream import BrokenFrame, EventStreamReader
-from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.route import header_lines
 from weighbridge.transport.sse import Event
 from weighbridge.wire.converse import ChatFromConverse, chat_reply_from_converse, converse_from_chat
@@ -35,7 +34,7 @@ _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _encode = msgspec.json.Encoder().encode
 
 
-class BedrockDialect:
+class BedrockDialect(ReadsFailures):
     """One AWS account in one region. `base_url` is https://bedrock-runtime.REGION.amazonaws.com, `Model.model` a model,
     an inference profile or its ARN. The provider's key is a Bedrock API key; without one AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN sign. Raises UsageError where there is neither, or no region.
@@ -110,14 +109,6 @@ class BedrockDialect:
         """What an HTTP error was: AWS names it in a header, and its body holds only the message."""
         kind = next((value for name, value in headers if name == "x-amzn-errortype"), "")
         return self._failures.over_http(status, headers, _named(kind, body))
-
-    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
-        """What an error inside a 200 was."""
-        return self._failures.in_band(body, headers)
-
-    def failure_of(self, error: CallFailed) -> Failure:
-        """What a failure below HTTP was."""
-        return self._failures.below_http(error)
 
 
 class BedrockStreaming:

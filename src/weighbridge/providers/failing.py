@@ -97,6 +97,24 @@ class Failures:
         return self._provider.redacted(plain)[:_MESSAGE_LENGTH]
 
 
+class ReadsFailures:
+    """What every dialect says of failures: they differ only in the table that `_failures` goes by."""
+
+    _failures: Failures
+
+    def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
+        """What an HTTP error was."""
+        return self._failures.over_http(status, headers, body)
+
+    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
+        """What an error inside a 200 was."""
+        return self._failures.in_band(body, headers)
+
+    def failure_of(self, error: CallFailed) -> Failure:
+        """What a failure below HTTP was."""
+        return self._failures.below_http(error)
+
+
 def _message(error: Any) -> str:
     text = error_text(error)
     raw = (

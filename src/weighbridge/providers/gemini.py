@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -11,11 +11,10 @@ import msgspec
 from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
-from weighbridge.providers.failing import Failures
+from weighbridge.providers.failing import Failures, ReadsFailures
 from weighbridge.providers.gemini_errors import TABLE
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
-from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.sse import Event
 from weighbridge.wire.failure import Failure
 from weighbridge.wire.generate import Blocked, ChatFromGenerate, chat_reply_from_generate, generate_from_chat
@@ -27,7 +26,7 @@ _Said = TypeVar("_Said")
 _encode = msgspec.json.Encoder().encode
 
 
-class GeminiDialect:
+class GeminiDialect(ReadsFailures):
     """One provider that speaks generateContent. Routes are made once a model."""
 
     verbatim = False
@@ -74,18 +73,6 @@ class GeminiDialect:
 
     def streaming(self, api: Api) -> GeminiStreaming:  # noqa: ARG002
         return GeminiStreaming(self._failures)
-
-    def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
-        """What an HTTP error was."""
-        return self._failures.over_http(status, headers, body)
-
-    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
-        """What an error inside a 200 was."""
-        return self._failures.in_band(body, headers)
-
-    def failure_of(self, error: CallFailed) -> Failure:
-        """What a failure below HTTP was."""
-        return self._failures.below_http(error)
 
 
 class GeminiStreaming:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -10,12 +10,10 @@ import msgspec
 from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall, Outgoing
-from weighbridge.providers.failing import Failures
+from weighbridge.providers.failing import Failures, ReadsFailures
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
-from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.sse import Event
-from weighbridge.wire.failure import Failure
 from weighbridge.wire.messages import ANTHROPIC_ONLY, plain_chat
 from weighbridge.wire.reading import shown
 from weighbridge.wire.translation import plain
@@ -38,7 +36,7 @@ _DONE_AT_MOST: Final = 16
 _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
-class OpenAIDialect:
+class OpenAIDialect(ReadsFailures):
     """One provider, spoken to in OpenAI's dialect. Routes are made once, here."""
 
     verbatim = True
@@ -90,20 +88,6 @@ class OpenAIDialect:
         preset = self.provider.preset
         if preset.max_tokens == "max_tokens" and preset.prices != "openai" and "max_completion_tokens" in sent:
             sent.setdefault("max_tokens", sent.pop("max_completion_tokens"))
-
-    # --- failures
-
-    def failure(self, status: int | None, headers: Sequence[tuple[str, str]], body: bytes) -> Failure:
-        """What an HTTP error was."""
-        return self._failures.over_http(status, headers, body)
-
-    def in_band(self, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> Failure:
-        """What an error inside a 200 was."""
-        return self._failures.in_band(body, headers)
-
-    def failure_of(self, error: CallFailed) -> Failure:
-        """What a failure below HTTP was."""
-        return self._failures.below_http(error)
 
     # --- for the gateway: bytes in, bytes out
 
