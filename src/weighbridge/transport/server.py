@@ -98,7 +98,7 @@ class Server:
         self.limits = limits
         self._server: asyncio.Server | Door | None = None
         self._sweeper: asyncio.TimerHandle | None = None
-        self._unix: Path | None = None
+        self._socket_path: Path | None = None
         self._empty = asyncio.Event()
 
     def connection(self) -> Connection:
@@ -121,7 +121,7 @@ class Server:
             self._empty.set()
 
     def began(self, server: asyncio.Server | Door, url: str, port: int, unix: Path | None = None) -> None:
-        self._server, self.url, self.port, self._unix = server, url, port, unix
+        self._server, self.url, self.port, self._socket_path = server, url, port, unix
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep, [])
 
     def _sweep(self, rest: list[Connection]) -> None:
@@ -152,8 +152,8 @@ class Server:
         await asyncio.sleep(0)  # lost connections cancel their handlers
         if running:
             await asyncio.wait(running, timeout=_LAST_S)
-        if self._unix is not None:
-            self._unix.unlink(missing_ok=True)
+        if self._socket_path is not None:
+            self._socket_path.unlink(missing_ok=True)
 
 
 async def serve(
