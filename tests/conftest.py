@@ -1,9 +1,16 @@
-"""Fixtures for every test: where the shared data is."""
+"""For every test: where the shared data is, and that no property is judged by its time.
+
+Property tests look at what is right, not at how long it took: another process may hold the processor.
+"""
 
 import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
