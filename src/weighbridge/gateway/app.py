@@ -25,6 +25,7 @@ from weighbridge.gateway.messages import count_tokens, messages
 from weighbridge.gateway.metrics import Metrics
 from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.responses import responses
+from weighbridge.gateway.second_look import SecondLook
 from weighbridge.gateway.serving import Serving
 from weighbridge.gateway.shadow import Shadow, Shadowed
 from weighbridge.gateway.tape import Tape
@@ -68,6 +69,7 @@ class Setup(msgspec.Struct, frozen=True):
     captures: Mapping[str, Capture]
     caches: Mapping[str, Cache] = {}
     shadows: Mapping[str, Shadowed] = {}
+    second: SecondLook | None = None
 
 
 class Watching(msgspec.Struct, frozen=True):
@@ -164,9 +166,9 @@ class Gateway:
     # --- completions
 
     def complete(
-        self, api: Api, request: ServerRequest, responder: Responder, *, recorded_as: RecordedApi
+        self, api: Api, request: ServerRequest, responder: Responder, *, recorded_as: RecordedApi, again: bool = False
     ) -> Awaitable[None] | None:
-        """Lets a request in, or not, and serves it; what is to be awaited, if anything."""
+        """Lets a request in, or not, and serves it; what is to be awaited, if anything. `again`: at a second look."""
         came = _Came(api, request, self.setup, recorded_as)
         setup = came.setup
         try:
@@ -179,8 +181,9 @@ class Gateway:
                 grant, endpoint.name, tokens=tokens + usual, usd=endpoint.at_most(tokens, most), now=came.at
             )
         except (Denied, Refusal) as error:
-            self._refused(came, error)
-            refuse(responder, error, came.line)
+            if again or setup.second is None or not self._looks_again(came, setup.second, error, responder):
+                self._refused(came, error)
+                refuse(responder, error, came.line)
             return None
         lines = came.line + ticket.headers
         cache = setup.caches.get(endpoint.name)
@@ -194,6 +197,17 @@ class Gateway:
         if asked.stream:
             serving.tape = self._tape(came, endpoint)
         return serving.begin()
+
+    def _looks_again(self, came: _Came, second: SecondLook, error: Denied | Refusal, responder: Responder) -> bool:
+        """Whether the request is served later, because other machines may have left money for it."""
+        grant, asked = came.grant, came.asked
+        endpoint = came.setup.endpoints.get(asked.name) if asked is not None else None
+        if grant is None or asked is None or endpoint is None or not second.helps(error):
+            return False
+        usd = endpoint.at_most(asked.size // _BYTES_PER_TOKEN, _outputs(came.api, asked)[1])
+        again = partial(self.complete, came.api, came.request, responder, recorded_as=came.recorded_as, again=True)
+        gone = partial(self._refused, came, error)
+        return second.take(grant, endpoint.name, usd, came.at, responder=responder, again=again, gone=gone)
 
     def _tape(self, came: _Came, endpoint: Endpoint) -> Tape | None:
         """Takes a stream down where the cache or a capture wants it."""

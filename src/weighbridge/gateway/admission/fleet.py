@@ -71,11 +71,22 @@ return {tonumber(part), lacking, others}
 class Fleet:
     """One worker's link to the other machines. `sync` twice a second; `admit` in place of Admission's."""
 
-    def __init__(self, admission: Admission, server: Valkey, *, home: Path | None = None, name: str = "wb") -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        server: Valkey,
+        *,
+        home: Path | None = None,
+        name: str = "wb",
+        patience_s: float = 0.25,
+    ) -> None:
+        self.up: bool | None = None
+        """Whether the server answered when it was last asked; None: it was not asked yet."""
         self._admission = admission
         self._budgets = admission.budgets
         self._server = server
         self._name = name
+        self._patience_s = patience_s
         self._lock = asyncio.Lock()
         self._number = 0
         self._spent: dict[str, int] = {}
@@ -95,10 +106,41 @@ class Fleet:
         except Denied as error:
             if error.status != 429 or error.type not in {"budget", "insufficient_quota"}:
                 raise
-        price = self._admission.unpriced if usd is None else usd
-        with contextlib.suppress(ValkeyFailed, Busy):
-            await self._replenish(self._admission.purses(grant, endpoint), round((price or 0.0) * NANO), now)
+        if self.may_have(grant, endpoint, usd, now):
+            await self.replenish(grant, endpoint, usd, now)
         return self._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
+
+    def may_have(self, grant: Grant, endpoint: str, usd: float | None, now: float) -> bool:
+        """Whether it is worth asking the server for a request that was refused for want of money."""
+        return self.up is not False and bool(self._short(grant, endpoint, self._amount(usd), now))
+
+    async def replenish(self, grant: Grant, endpoint: str, usd: float | None, now: float) -> None:
+        """Asks for what this machine's parts are short of for a request. Never raises, and is over in `patience_s`."""
+        amount = self._amount(usd)
+        try:
+            async with asyncio.timeout(self._patience_s), self._alone():
+                short = self._short(grant, endpoint, amount, now)
+                if short and self.up is not False:
+                    await self._ask(short, now, amount)
+                    self._asked |= {purse.name: now for purse in short if purse.lacks(amount, now) > 0}
+        except (ValkeyFailed, TimeoutError):
+            self.up = False  # until the next sync finds it again: who comes now is not kept waiting
+        except (Busy, Denied):
+            pass
+
+    def _amount(self, usd: float | None) -> int:
+        price = self._admission.unpriced if usd is None else usd
+        return round((price or 0.0) * NANO)
+
+    def _short(self, grant: Grant, endpoint: str, amount: int, now: float) -> list[Purse]:
+        """The purses that lack money for this amount; none where one of them cannot have it, or not yet again."""
+        short = [purse for purse in self._admission.purses(grant, endpoint) if purse.lacks(amount, now) > 0]
+        able = [
+            purse
+            for purse in short
+            if amount <= purse.limit and not 0 <= now - self._asked.get(purse.name, -1.0) < _AGAIN_S
+        ]
+        return short if len(able) == len(short) else []
 
     async def sync(self, now: float) -> bool:
         """Parts ahead of need and back where idle; counts to and from the others. False where the server is away."""
@@ -107,10 +149,12 @@ class Fleet:
                 await self._ask(self._budgets.purses.values(), now, 0)
                 await self._elsewhere.sync(now)
         except ValkeyFailed:
-            return False
+            self.up = False
         except Busy:
             pass  # another worker of this machine is at it
-        return True
+        else:
+            self.up = True
+        return self.up is not False
 
     async def close(self) -> None:
         """Gives this machine's idle money back, as the last worker of it; closes the connection."""
@@ -121,15 +165,6 @@ class Fleet:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-
-    async def _replenish(self, purses: Iterable[Purse], amount: int, now: float) -> None:
-        async with self._alone():
-            short = [purse for purse in purses if purse.lacks(amount, now) > 0]
-            ready = [purse for purse in short if not 0 <= now - self._asked.get(purse.name, -1.0) < _AGAIN_S]
-            if not short or len(ready) < len(short):
-                return
-            await self._ask(short, now, amount)
-            self._asked |= {purse.name: now for purse in short if purse.lacks(amount, now) > 0}
 
     async def _ask(self, purses: Iterable[Purse], now: float, amount: int, *, last: bool = False) -> None:
         """Tells the server each purse's part, and asks for more: what `amount` lacks, or ahead of what is spent."""
