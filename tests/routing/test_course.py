@@ -273,6 +273,9 @@ _TARGET = st.builds(
 )
 
 
+_WAITS = st.sampled_from([0.0, 3.0, 30.0])
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     count = draw(st.integers(1, 5))
@@ -291,7 +294,7 @@ def policies(draw: st.DrawFn) -> Policy:
         targets,
         pick=draw(st.sampled_from(picks)),
         fallbacks=draw(st.dictionaries(causes, named, max_size=4)),
-        retries=Retries(same=draw(st.integers(1, 6)), total=total, wait=draw(st.sampled_from([0.0, 3.0, 30.0]))),
+        retries=Retries(same=draw(st.integers(1, 6)), total=total, wait=draw(_WAITS), outage=draw(_WAITS)),
         limits=Limits(adaptive=draw(st.sampled_from([None, Adaptive()]))),
         rescue=draw(st.sampled_from([None, Rescue(), Rescue(prefill=False), Rescue(restart=False)])),
     )

@@ -316,16 +316,72 @@ def test_a_primary_down_for_60_s_is_served_around_and_back_within_30_s(pace: flo
     assert sum(target == "primary" and at < back for at, target in world.calls) < 30 + 12 / pace
 
 
-def test_an_outage_of_the_only_target_ends_for_those_who_wait() -> None:
-    """A hundred wait for one target: it is probed, not stormed, and all are served once it is back."""
-    world = World(ONE, primary=lambda now: failing("capacity") if now < 1010.0 else FINE)
+def outage(until: float, policy: Policy = ONE) -> tuple[World, list[Story]]:
+    """The only target is down from 1000 on; a hundred newcomers come at 1004, when it is known."""
+    world = World(policy, primary=lambda now: failing("capacity", status=503) if now < until else FINE)
     for turn in range(5):
         world.ask(at=1000.0 + 0.01 * turn)
     stories = [world.ask(at=1004.0 + 0.01 * turn) for turn in range(100)]
     world.run()
+    return world, stories
+
+
+def test_a_short_outage_of_the_only_target_ends_for_those_who_wait() -> None:
+    """A hundred wait for one target: it is probed, not stormed, and all are served once it is back."""
+    world, stories = outage(until=1005.0)
+    assert all(story.winner == "primary" for story in stories)
+    assert sum(1004.0 < at < 1005.0 for at, _ in world.calls) < 10
+    assert max(story.took for story in stories) < 10
+
+
+def test_a_longer_outage_of_the_only_target_is_told_soon_with_when_to_come_back() -> None:
+    """Nobody knows how long it lasts, so nobody hangs on for half a minute."""
+    world, stories = outage(until=1060.0)
+    assert all(story.stop is not None for story in stories)
+    assert max(story.took for story in stories) < 6
+    assert sum(at > 1004.0 for at, _ in world.calls) < 10
+    late = World(ONE, primary=always(failing("capacity", status=503)))
+    for _ in range(4):
+        late.told()
+    story = late.told()
+    assert story.tries == []
+    assert story.took == 0.0
+    assert story.stop is not None
+    assert story.stop.failure.error_class == "capacity"
+    assert story.stop.failure.retry_after is not None
+    assert 5.0 < story.stop.failure.retry_after <= 15.0
+
+
+def test_an_outage_of_the_only_target_is_waited_out_where_the_policy_says_so() -> None:
+    patient = Policy(PAIR[:1], retries=Retries(outage=30.0))
+    world, stories = outage(until=1010.0, policy=patient)
     assert all(story.winner == "primary" for story in stories)
     assert sum(1004.0 < at < 1010.0 for at, _ in world.calls) < 10
     assert max(story.ended for story in stories) < 1030
+
+
+def test_a_failure_that_is_not_waited_out_says_when_to_come_back() -> None:
+    """The vendor said nothing of it; our own rest for its target is what there is to know."""
+    story = World(Policy(PAIR[:1], retries=Retries(wait=0.5)), primary=always(failing("rate_limit"))).told()
+    assert len(story.tries) == 1
+    assert story.stop is not None
+    assert "too long to wait" in story.stop.reason
+    assert story.stop.failure.retry_after == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_rate_limit_with_a_known_end_is_waited_for_rather_than_an_outage_that_may_end_sooner() -> None:
+    world = World(TWO, primary=always(failing("capacity")), fallback=always())
+    for _ in range(3):  # the breaker opens for the third time: 8 s
+        for _ in range(5):
+            world.health.started("primary", world.now)
+            world.health.ended("primary", world.now, ok=False, error_class="capacity")
+        world.now = world.health.ready_at("primary")
+    world.now -= 6.0
+    world.health.started("fallback", world.now)
+    world.health.ended("fallback", world.now, ok=False, error_class="rate_limit", retry_after=7.0)
+    story = world.told()
+    assert story.targets == ["fallback"]
+    assert 7.0 <= story.tries[0][0] - story.began <= 7.3
 
 
 def test_every_failed_attempt_counts_towards_health() -> None:

@@ -71,6 +71,7 @@ def changed(**fields: Any) -> Policy:
         (changed(retries=Retries(base=0.0)), "back-off"),
         (changed(retries=Retries(base=9.0)), "back-off"),
         (changed(retries=Retries(wait=-1.0)), "retries.wait"),
+        (changed(retries=Retries(outage=float("inf"))), "retries.outage"),
         (changed(limits=Limits(connect=0.0)), "limits.connect"),
         (changed(limits=Limits(first_token=-1.0)), "limits.first_token"),
         (changed(limits=Limits(answer=0.0)), "limits.answer"),

@@ -46,6 +46,9 @@ class RouteSection(Section, frozen=True, kw_only=True):
     ] = {}
     retries: Annotated[int, Meta(ge=0, le=5, description="Further attempts on the same target.")] = 1
     attempts: Annotated[int, Meta(ge=1, le=6, description="Attempts for one request, all targets together.")] = 4
+    wait: Annotated[
+        Seconds | None, Meta(description="For a target while all cool down; 30s after rate limits, 5s in an outage.")
+    ] = None
     connect: Seconds = 3.0
     first_token: Annotated[
         Seconds | None, Meta(description="To a stream's first token; 10s while another target is left, else 60s.")

@@ -186,7 +186,7 @@ def _policy(config: Config, section: EndpointSection, upstreams: Mapping[str, Up
         targets=tuple(targets),
         pick=route.pick,
         fallbacks=_fallbacks(section, upstreams),
-        retries=Retries(same=route.retries + 1, total=route.attempts),
+        retries=_retries(route),
         limits=_limits(route),
         hedge=Hedge(after=route.hedge.after or "p95", share=route.hedge.share) if route.hedge else None,
         min_speed=route.min_speed,
@@ -201,6 +201,11 @@ def _fallbacks(section: EndpointSection, upstreams: Mapping[str, Upstream]) -> d
         return named
     others: dict[ErrorClass, tuple[str, ...]] = dict.fromkeys((*FALL_OVER, "context_length"), section.candidates)
     return {**others, **named}
+
+
+def _retries(route: RouteSection) -> Retries:
+    made = Retries(same=route.retries + 1, total=route.attempts)
+    return made if route.wait is None else msgspec.structs.replace(made, wait=route.wait, outage=route.wait)
 
 
 def _limits(route: RouteSection) -> Limits:

@@ -106,7 +106,8 @@ def _of_retries(retries: Retries) -> Iterator[_Problem]:
         f"a back-off from {retries.base} s to {retries.most} s",
         "Use base above 0 and most no shorter",
     )
-    yield not 0 <= retries.wait < inf, "retries.wait", f"{retries.wait} s is no time to wait", "Use 0 s or more"
+    for name, seconds in (("wait", retries.wait), ("outage", retries.outage)):
+        yield not 0 <= seconds < inf, f"retries.{name}", f"{seconds} s is no time to wait", "Use 0 s or more"
 
 
 def _of_limits(limits: Limits) -> Iterator[_Problem]:

@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from weighbridge.routing.picking import Lane, Lanes, in_order
 from weighbridge.routing.policy import Features
 from weighbridge.routing.routes import Routes, Tiers
@@ -224,15 +226,20 @@ class Course:
         self, failure: Failure, pool: Lanes, now: float, rng: float, *, least: float = 0.0, again: bool = False
     ) -> Try | Stop:
         """The soonest of `pool`, when it is ready and the back-off is over, if a request may wait that long."""
-        trail, retries = self._remember(), self._routes.policy.retries
+        trail = self._remember()
         pause = _BLINK if again else self._backoff(rng)
-        waits = [(max(self._rest(lane, now, rng), pause if lane in trail.tries else 0.0), lane) for lane in pool]
-        wait, lane = min(waits, key=lambda pair: (pair[0], trail.tries.get(pair[1], 0)))
-        rest = self._rest(lane, now, rng)
-        if trail.waited + rest > retries.wait:
-            return Stop(failure, f"{lane.name} cools down for {lane.health.ready_at - now:.1f} s, too long to wait")
+        rests = {lane: self._rest(lane, now, rng) for lane in pool}
+        able = [lane for lane in pool if trail.waited + rests[lane] <= self._patience(lane)]
+        if not able:
+            return _too_long(failure, pool, now)
+
+        def wait(lane: Lane) -> float:
+            return max(rests[lane], pause if lane in trail.tries else 0.0)
+
+        lane = min(able, key=lambda lane: (wait(lane), trail.tries.get(lane, 0)))
+        rest = rests[lane]
         # So that those who wait for the same moment do not all come in it.
-        after = max(wait, least) + (rng * retries.base if rest else 0.0)
+        after = max(wait(lane), least) + (rng * self._routes.policy.retries.base if rest else 0.0)
         if now + after >= self._deadline:
             return Stop(failure, "deadline")
         trail.waited += rest
@@ -249,6 +256,11 @@ class Course:
         if rest and lane.health.breaker.probing:
             rest = min(rest, _LOOK + _LOOK_MORE * rng)
         return rest
+
+    def _patience(self, lane: Lane) -> float:
+        """Seconds of waiting, all in all, that the lane is worth."""
+        retries = self._routes.policy.retries
+        return retries.outage if lane.health.breaker.opened else retries.wait
 
     def _go(self, lane: Lane, now: float, reason: str, mode: Mode, after: float = 0.0) -> Try:
         """One more attempt, at this target."""
@@ -334,6 +346,15 @@ class Course:
             f"every target of this endpoint cools down; {soonest.name} is ready in {seconds:.1f} s",
             retry_after=seconds,
         )
+
+
+def _too_long(failure: Failure, pool: Lanes, now: float) -> Stop:
+    """Nobody of `pool` is worth the wait. The client is told when to come back."""
+    soonest = min(pool, key=lambda lane: lane.health.ready_at)
+    seconds = max(0.0, soonest.health.ready_at - now)
+    if failure.retry_after is None:
+        failure = msgspec.structs.replace(failure, retry_after=seconds)
+    return Stop(failure, f"{soonest.name} cools down for {seconds:.1f} s, too long to wait")
 
 
 def _without(tiers: Tiers, left_out: Callable[[Lane], bool]) -> Tiers:

@@ -47,7 +47,9 @@ class Retries(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_
     `same` counts attempts on one target before the next target's turn (a rate limit or a time-out gives up the target
     at once where there is another); `total` counts all attempts of the exchange, hedges too. Back-off is full jitter:
     uniform in [0, min(most, base × 2^k)) seconds, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
-    `wait` is the longest, in seconds, that a request waits for a target that cools down.
+    `wait` is the longest, in seconds, that a request waits for targets which said when they are back (a rate limit), or
+    probably are (its usual rest). `outage` is the same for targets whose breaker is open: nobody knows when those are
+    back, so no more is waited than a short outage takes.
     """
 
     same: int = 2
@@ -55,6 +57,7 @@ class Retries(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_
     base: float = 0.25
     most: float = 4.0
     wait: float = 30.0
+    outage: float = 5.0
 
 
 class Adaptive(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
