@@ -15,19 +15,20 @@ from weighbridge.gateway.refusal import Refusal
 from weighbridge.gateway.responses import Responses
 from weighbridge.gateway.translating import Speech, Translated, Translating
 from weighbridge.providers.dialect import FailedCall
-from weighbridge.transport.responder import Responder, chunk
+from weighbridge.transport.responder import Link, Responder, chunk
 from weighbridge.transport.server import ServerRequest
 
 
-class Link:
+class Kept(Link):
     """A connection that keeps what is sent to it."""
 
-    transport: asyncio.Transport | None = None
-    closing = False
-
     def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
         self.sent: list[bytes] = []
         self.closed = ""
+
+    def is_closing(self) -> bool:
+        return False
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
@@ -47,19 +48,19 @@ class Link:
     async def writable(self) -> None: ...
 
 
-def translating(speech: Speech) -> tuple[Translating, Link, Responder]:
-    link = Link()
+def translating(speech: Speech) -> tuple[Translating, Kept, Responder]:
+    link = Kept()
     inner = Responder(link, keep=True, chunked=False, method="POST", path="/")
     return Translating(inner, speech), link, inner
 
 
-def streaming(speech: Speech) -> tuple[Translating, Link]:
+def streaming(speech: Speech) -> tuple[Translating, Kept]:
     responder, link, _ = translating(speech)
     responder.start_encoded(200, b"Content-Type: text/event-stream\r\nX-Request-Id: wbx_1\r\n")
     return responder, link
 
 
-def kinds(link: Link) -> list[str]:
+def kinds(link: Kept) -> list[str]:
     text = b"".join(link.sent).partition(b"\r\n\r\n")[2].decode()
     return [line.removeprefix("event: ") for line in text.splitlines() if line.startswith("event: ")]
 

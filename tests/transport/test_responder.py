@@ -8,19 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weighbridge.transport.responder import Responder, chunk, encoded, error_body, unframed
+from weighbridge.transport.responder import Link, Responder, chunk, encoded, error_body, unframed
 
 
-class Written:
+class Written(Link):
     """The connection's end of a responder: keeps what is written."""
 
     def __init__(self, *, closing: bool = False) -> None:
         self.transport: asyncio.Transport | None = None
-        self.closing = closing
+        self._closing = closing
         self.data = b""
         self.writes = 0
         self.kept: bool | None = None
         self.closed = self.was_reset = False
+
+    def is_closing(self) -> bool:
+        return self._closing
 
     def send(self, data: bytes) -> None:
         self.data += data

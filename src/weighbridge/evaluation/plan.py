@@ -124,7 +124,12 @@ def prepare(config: Config, name: str | None = None) -> Evaluation:
         panel=panel,
         rule=rule,
         arrivals=_arrivals(section.arrivals, section.samples.seed),
-        timeouts=Timeouts(**{name: getattr(section.timeouts, name) for name in Timeouts.__struct_fields__}),
+        timeouts=Timeouts(
+            connect=section.timeouts.connect,
+            first_byte=section.timeouts.first_byte,
+            idle=section.timeouts.idle,
+            total=section.timeouts.total,
+        ),
         notes=notes,
     )
 

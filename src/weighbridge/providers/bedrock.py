@@ -21,7 +21,6 @@ from weighbridge.providers.provider import Model, Provider
 from weighbridge.providers.sigv4 import Credentials, sign
 from weighbridge.transport.client import Route
 from weighbridge.transport.eventstream import BrokenFrame, EventStreamReader
-from weighbridge.transport.route import header_lines
 from weighbridge.transport.sse import Event
 from weighbridge.wire.converse import ChatFromConverse, chat_reply_from_converse, converse_from_chat
 from weighbridge.wire.failure import Failure
@@ -81,7 +80,7 @@ class BedrockDialect(ReadsFailures):
             service=_SERVICE,
             now=datetime.now(UTC),
         )
-        return Outgoing(replace(route, tail=route.tail + header_lines(signed)), data)
+        return Outgoing(route.adding(signed), data)
 
     def _route(self, model: str, stream: bool) -> Route:
         route = self._routes.get((model, stream))

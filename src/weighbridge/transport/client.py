@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Self
+from types import TracebackType
+from typing import Any, Self
 
 from weighbridge.transport.coding import ACCEPTED
-from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Head, Limits, Timeouts
+from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Head, Limits, Pool, Timeouts
 from weighbridge.transport.dial import tcp, tunnel
 from weighbridge.transport.faults import CallFailed, ConnectFailed, ConnectionLost, TimedOut, TLSFailed
 from weighbridge.transport.proxy import Proxies, Proxy
@@ -23,7 +22,6 @@ from weighbridge.transport.timing import Timing
 __all__ = ["Client", "Incoming", "Limits", "Route", "Timeouts"]
 
 _SWEEP_S = 0.02
-_KEEP_S = 55.0  # most servers and balancers close an idle connection at 60 s or later
 _ACCEPT = f"Accept-Encoding: {ACCEPTED}\r\n".encode()
 
 
@@ -45,9 +43,8 @@ class Client:
         self._size = pool_size
         self._ssl = ssl_context
         self._proxies = Proxies.from_environment() if proxies is None else proxies
-        self._idle: dict[Origin, list[Connection]] = {}
-        self._open: dict[Origin, int] = {}
-        self._waiting: dict[Origin, deque[asyncio.Future[None]]] = {}
+        self._any_proxy = self._proxies.any
+        self._pools: dict[Origin, Pool] = {}
         self._busy: set[Connection] = set()
         self._heads: dict[bytes, Head] = {}
         self._sweeper: asyncio.TimerHandle | None = None
@@ -65,9 +62,10 @@ class Client:
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
-        for connection in [*self._busy, *(one for kept in self._idle.values() for one in kept)]:
+        for connection in [*self._busy, *(one for pool in self._pools.values() for one in pool.idle)]:
             connection.abort()
-        self._idle.clear()
+        for pool in self._pools.values():
+            pool.idle.clear()
         await asyncio.sleep(0)
 
     async def fetch(
@@ -81,7 +79,8 @@ class Client:
     ) -> Reply:
         """Send, and wait for the whole reply. Raises CallFailed; when cancelled, the socket is closed at once."""
         call = self._call(route, intended, timeouts)
-        connection = self._kept(route.origin) or await self._connect(route.origin, call)
+        pool = self._pool(route.origin)
+        connection = pool.kept(call.timing.started) or await self._connect(route.origin, pool, call)
         while True:
             assert call.whole is not None  # noqa: S101 - it has no `on_end`
             self._begin(connection, call, route, body, headers)
@@ -95,7 +94,7 @@ class Client:
                 if not stale(call):
                     raise
             call = self._again(route, call)
-            connection = await self._connect(route.origin, call)
+            connection = await self._connect(route.origin, pool, call)
 
     def begin(
         self,
@@ -111,16 +110,15 @@ class Client:
         Returns what closes the socket early (`on_end` is then not called), or None where no connection is at hand and
         nothing was sent. A call that fails as `stale` may be sent once more.
         """
-        connection = self._kept(route.origin)
+        now = monotonic()
+        connection = self._pool(route.origin).kept(now)
         if connection is None:
             return None
-        now = monotonic()
         call = Call(route.method, Timing(now, now), timeouts or self._timeouts, self._limits, None, on_end)
         self._begin(connection, call, route, body, headers)
         return connection.abort
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self,
         route: Route,
         body: bytes = b"",
@@ -128,10 +126,22 @@ class Client:
         intended: float | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[Incoming]:
-        """Send, and read the reply as it comes. Leaving the block before the end closes the socket."""
+    ) -> Streaming:
+        """`async with` sends, and gives the reply as it comes. Leaving the block before the end closes the socket."""
+        return Streaming(self, route, body, intended, timeouts, headers)
+
+    async def opened(
+        self,
+        route: Route,
+        body: bytes,
+        intended: float | None,
+        timeouts: Timeouts | None,
+        headers: Mapping[str, str] | None,
+    ) -> Incoming:
+        """For `Streaming`: sends, and waits for the reply's head. Raises CallFailed."""
         call = self._call(route, intended, timeouts).streamed(asyncio.get_running_loop().create_future())
-        connection = self._kept(route.origin) or await self._connect(route.origin, call)
+        pool = self._pool(route.origin)
+        connection = pool.kept(call.timing.started) or await self._connect(route.origin, pool, call)
         self._begin(connection, call, route, body, headers)
         try:
             try:
@@ -140,15 +150,19 @@ class Client:
                 if not stale(call):
                     raise
                 call = self._again(route, call).streamed(asyncio.get_running_loop().create_future())
-                connection = await self._connect(route.origin, call)
+                connection = await self._connect(route.origin, pool, call)
                 self._begin(connection, call, route, body, headers)
                 reply = await _begun(call)
-            yield Incoming(call, connection, reply)
-        finally:
-            if not call.over:
-                connection.abort()
-            if call.whole is not None:
-                call.whole.cancel()
+        except BaseException:
+            given_up(call, connection)
+            raise
+        return Incoming(call, connection, reply)
+
+    def _pool(self, origin: Origin) -> Pool:
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(str(origin), self._busy, self._heads)
+        return pool
 
     def _call(self, route: Route, intended: float | None, timeouts: Timeouts | None) -> Call:
         now = monotonic()
@@ -166,10 +180,9 @@ class Client:
     ) -> None:
         self._busy.add(connection)
         extra = _ACCEPT + header_lines(headers) if headers else _ACCEPT
-        origin = route.origin
         absolute = False
-        if self._proxies.any and not origin.secure:
-            proxy = self._proxies.for_origin(origin)
+        if self._any_proxy and not route.origin.secure:
+            proxy = self._proxies.for_origin(route.origin)
             if proxy is not None:
                 absolute = True
                 extra += _authorization(proxy)
@@ -179,40 +192,13 @@ class Client:
 
     # --- connections
 
-    def _kept(self, origin: Origin) -> Connection | None:
-        kept = self._idle.get(origin)
-        while kept:
-            connection = kept.pop()
-            if not connection.closed and monotonic() - connection.idle_since < _KEEP_S:
-                return connection
-            connection.abort()
-        return None
-
-    def _released(self, origin: Origin, connection: Connection) -> None:
-        """Called when a call on it has ended well, and when it is lost."""
-        was_busy = connection in self._busy
-        self._busy.discard(connection)
-        if connection.closed:
-            if connection.transport is not None:
-                self._open[origin] = self._open.get(origin, 1) - 1
-                connection.transport = None
-        elif was_busy:
-            connection.idle_since = monotonic()
-            self._idle.setdefault(origin, []).append(connection)
-        waiting = self._waiting.get(origin)
-        while waiting:
-            waiter = waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                break
-
-    async def _connect(self, origin: Origin, call: Call) -> Connection:
+    async def _connect(self, origin: Origin, pool: Pool, call: Call) -> Connection:
         limit = call.timeouts.connect
         total = call.timeouts.total
         left = None if total is None else max(0.0, total - (monotonic() - call.timing.started))
         try:
             async with asyncio.timeout(limit if left is None else left if limit is None else min(limit, left)):
-                return await self._opened(origin, call.timing)
+                return await self._opened(origin, pool, call.timing)
         except TimeoutError:
             short = left is not None and (limit is None or left < limit)
             error: CallFailed = TimedOut("total" if short else "connect", (total if short else limit) or 0.0)
@@ -233,21 +219,21 @@ class Client:
         error.timing = call.timing
         raise error from None
 
-    async def _opened(self, origin: Origin, timing: Timing) -> Connection:
-        while self._size is not None and self._open.get(origin, 0) >= self._size:
+    async def _opened(self, origin: Origin, pool: Pool, timing: Timing) -> Connection:
+        while self._size is not None and pool.open >= self._size:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.setdefault(origin, deque()).append(waiter)
+            pool.waiting.append(waiter)
             await waiter
-            if (kept := self._kept(origin)) is not None:
+            if (kept := pool.kept(monotonic())) is not None:
                 return kept
-        self._open[origin] = self._open.get(origin, 0) + 1
+        pool.open += 1
         try:
-            return await self._dial(origin, timing)
+            return await self._dial(origin, pool, timing)
         except BaseException:
-            self._open[origin] -= 1
+            pool.open -= 1
             raise
 
-    async def _dial(self, origin: Origin, timing: Timing) -> Connection:
+    async def _dial(self, origin: Origin, pool: Pool, timing: Timing) -> Connection:
         loop = asyncio.get_running_loop()
         proxy = self._proxies.for_origin(origin)
         near = proxy.origin if proxy else origin
@@ -258,10 +244,9 @@ class Client:
             if proxy is not None and origin.secure:
                 await tunnel(sock, origin, proxy)
 
-            def made() -> Connection:
-                return Connection(str(origin), lambda connection: self._released(origin, connection), self._heads)
-
-            _, connection = await loop.create_connection(
+            connection = Connection(pool)
+            made: Any = lambda: connection  # noqa: E731 - an asyncio.Protocol but by name
+            await loop.create_connection(
                 made, sock=sock, ssl=context if origin.secure else None,
                 server_hostname=origin.host if origin.secure else None,
             )  # fmt: skip
@@ -287,6 +272,45 @@ class Client:
         self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep) if running else None
 
 
+class Streaming:
+    """A call whose reply is read as it comes: `Client.stream`."""
+
+    __slots__ = ("_body", "_client", "_headers", "_incoming", "_intended", "_route", "_timeouts")
+
+    def __init__(
+        self,
+        client: Client,
+        route: Route,
+        body: bytes,
+        intended: float | None,
+        timeouts: Timeouts | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self._client = client
+        self._route = route
+        self._body = body
+        self._intended = intended
+        self._timeouts = timeouts
+        self._headers = headers
+        self._incoming: Incoming | None = None
+
+    async def __aenter__(self) -> Incoming:
+        """Raises CallFailed; when cancelled, the socket is closed at once."""
+        incoming = await self._client.opened(self._route, self._body, self._intended, self._timeouts, self._headers)
+        self._incoming = incoming
+        return incoming
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the socket, unless the reply has ended."""
+        if self._incoming is not None:
+            self._incoming.close()
+
+
 class Incoming:
     """A reply on its way. Iterate for (arrival, bytes); reading from the socket pauses while nobody takes them."""
 
@@ -298,6 +322,10 @@ class Incoming:
         self.timing = reply.timing
         self._waiter: asyncio.Future[None] | None = None
         call.on_read = self._woken
+
+    def close(self) -> None:
+        """Closes the socket, unless the reply has ended."""
+        given_up(self._call, self._connection)
 
     def _woken(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -316,23 +344,34 @@ class Incoming:
             call.last_read = monotonic()  # the silence was ours
             transport.resume_reading()
 
-    async def __aiter__(self) -> AsyncIterator[tuple[float, bytes]]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[float, bytes]:
+        """Raises CallFailed where the reply broke off."""
         call = self._call
         held = call.held
         assert held is not None  # noqa: S101 - a streamed call holds its reads
-        while True:
-            while held:
-                piece = held.popleft()
-                call.held_bytes -= len(piece[1])
-                if not call.flowing:
-                    self._balance()
-                yield piece
+        while not held:
             if call.over:
                 if call.error is not None:
                     raise call.error
-                return
+                raise StopAsyncIteration
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+        piece = held.popleft()
+        call.held_bytes -= len(piece[1])
+        if not call.flowing:
+            self._balance()
+        return piece
+
+
+def given_up(call: Call, connection: Connection) -> None:
+    """Nobody reads what is still to come of a streamed reply."""
+    if not call.over:
+        connection.abort()
+    if call.whole is not None:
+        call.whole.cancel()
 
 
 def stale(call: Call) -> bool:

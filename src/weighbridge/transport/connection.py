@@ -7,10 +7,9 @@ import re
 from collections import deque
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import httptools
-import msgspec
 
 from weighbridge.transport.coding import Decoder, decoder
 from weighbridge.transport.faults import (
@@ -24,27 +23,40 @@ from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 
 
-class Timeouts(msgspec.Struct, frozen=True):
+class Timeouts:
     """Seconds; None: no limit. `connect` covers name look-up, TCP, proxy and TLS; `first_byte` counts from when the
     request was sent; `idle` between two reads; `total` from the start of the call to its end."""
 
-    connect: float | None = 10.0
-    first_byte: float | None = 60.0
-    idle: float | None = 60.0
-    total: float | None = 600.0
+    __slots__ = ("connect", "first_byte", "idle", "total")
+
+    def __init__(
+        self,
+        connect: float | None = 10.0,
+        first_byte: float | None = 60.0,
+        idle: float | None = 60.0,
+        total: float | None = 600.0,
+    ) -> None:
+        self.connect = connect
+        self.first_byte = first_byte
+        self.idle = idle
+        self.total = total
 
 
-class Limits(msgspec.Struct, frozen=True):
+class Limits:
     """Bytes: of a reply's head, and of its body after decoding."""
 
-    header_bytes: int = 65_536
-    body_bytes: int = 64 * 2**20
+    __slots__ = ("body_bytes", "header_bytes")
+
+    def __init__(self, header_bytes: int = 65_536, body_bytes: int = 64 * 2**20) -> None:
+        self.header_bytes = header_bytes
+        self.body_bytes = body_bytes
 
 
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,7})\r\n").match
 _HEAD_END = b"\r\n\r\n"
 _KNOWN_HEADS = 1024
 _KNOWN_HEAD_BYTES = 4096
+_KEEP_S = 55.0  # most servers and balancers close an idle connection at 60 s or later
 HIGH_WATER = 1 << 20
 LOW_WATER = 1 << 18
 
@@ -130,16 +142,66 @@ class Call:
             self.on_end(self)
 
 
-class Head(NamedTuple):
-    """A reply's head that was read and found good: the same bytes say the same again. `length` is its body's."""
+class Head:
+    """A reply's head that was read and found good: the same bytes say the same again. `raw` are those bytes, `length`
+    is its body's."""
 
-    status: int
-    headers: list[tuple[str, str]]
-    length: int
+    __slots__ = ("begins", "headers", "length", "raw", "status")
+
+    def __init__(self, raw: bytes, status: int, headers: list[tuple[str, str]], length: int) -> None:
+        self.raw = raw
+        self.begins = len(raw)
+        self.status = status
+        self.headers = headers
+        self.length = length
 
 
-class Connection(asyncio.Protocol):
-    """Speaks to one origin, one call at a time. `heads` is shared by the client's connections."""
+class Pool:
+    """The connections to one origin: those that wait for a call, how many there are, and who waits for one."""
+
+    __slots__ = ("busy", "heads", "idle", "open", "waiting", "where")
+
+    def __init__(self, where: str, busy: set[Connection], heads: dict[bytes, Head]) -> None:
+        self.where = where
+        self.busy = busy
+        self.heads = heads
+        self.idle: list[Connection] = []
+        self.open = 0
+        self.waiting: deque[asyncio.Future[None]] = deque()
+
+    def kept(self, now: float) -> Connection | None:
+        """A connection that waits for a call, if there is one."""
+        idle = self.idle
+        while idle:
+            connection = idle.pop()
+            if not connection.closed and now - connection.idle_since < _KEEP_S:
+                return connection
+            connection.abort()
+        return None
+
+    def released(self, connection: Connection, now: float) -> None:
+        """Called when a call on it has ended well, and when it is lost."""
+        busy = self.busy
+        if connection.closed:
+            busy.discard(connection)
+            if connection.transport is not None:
+                self.open -= 1
+                connection.transport = None
+        elif connection in busy:
+            busy.discard(connection)
+            connection.idle_since = now
+            self.idle.append(connection)
+        waiting = self.waiting
+        while waiting:
+            waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+
+
+class Connection:
+    """Speaks to one origin, one call at a time. An asyncio.Protocol but
+    by name: event loops do not ask for the name, and a class without it compiles better."""
 
     __slots__ = (
         "_between_chunks",
@@ -149,30 +211,28 @@ class Connection(asyncio.Protocol):
         "_head_bytes",
         "_head_size",
         "_headers",
-        "_heads",
         "_keep_alive",
+        "_last",
         "_now",
         "_parser",
         "_pieces",
         "_raw",
         "_raw_length",
-        "_release",
         "closed",
         "idle_since",
+        "pool",
         "transport",
         "used",
-        "where",
     )  # fmt: skip
 
-    def __init__(self, where: str, release: Callable[[Connection], None], heads: dict[bytes, Head]) -> None:
-        self.where = where
-        self._heads = heads
-        self._release = release
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
         self.transport: asyncio.Transport | None = None
         self.closed = False
         self.used = False
         self.idle_since = 0.0
         self._call: Call | None = None
+        self._last: Head | None = None  # that of the reply before, which most likely comes again
         self._parser: Any = httptools.HttpResponseParser(self)
         self._now = 0.0
         self._reset()
@@ -191,7 +251,14 @@ class Connection(asyncio.Protocol):
     # --- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]  # a stream transport, as create_connection makes
+        stream: Any = transport  # uvloop's are no asyncio.Transport by class
+        self.transport = stream
+
+    def pause_writing(self) -> None:
+        """Requests are small, and wait for nobody."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
 
     def begin(self, call: Call, request: bytes) -> None:
         """Send a request. Its last byte is handed to the socket here."""
@@ -223,21 +290,25 @@ class Connection(asyncio.Protocol):
 
     def _known(self, call: Call, data: bytes, now: float) -> bool:
         """Takes a reply that came whole in its first read under a head that was read before; True where it did."""
-        end = data.find(_HEAD_END) + 4
-        if not 4 <= end <= _KNOWN_HEAD_BYTES:
+        known = self._last
+        if known is None or not data.startswith(known.raw):
+            end = data.find(_HEAD_END) + 4
+            if not 4 <= end <= _KNOWN_HEAD_BYTES:
+                return False
+            raw = data[:end]
+            known = self.pool.heads.get(raw)
+            if known is None:
+                self._raw, self._raw_length = raw, len(data) - end
+                return False
+            self._last = known
+        length = known.length
+        if len(data) != known.begins + length or call.method == "HEAD" or length > call.limits.body_bytes:
             return False
-        raw = data[:end]
-        known = self._heads.get(raw)
-        if known is None:
-            self._raw, self._raw_length = raw, len(data) - end
-            return False
-        if len(data) != end + known.length or call.method == "HEAD" or known.length > call.limits.body_bytes:
-            return False
-        reply = Reply(known.status, known.headers, call.timing, [(now, data[end:])] if known.length else [])
+        reply = Reply(known.status, known.headers, call.timing, [(now, data[known.begins :])] if length else [])
         call.timing.end = now
         call.reply = reply
         self._call = None
-        self._release(self)
+        self.pool.released(self, now)
         call.end(reply)
         return True
 
@@ -249,10 +320,10 @@ class Connection(asyncio.Protocol):
             return
         if int(length) != self._raw_length or reply.status < 200 or reply.header("transfer-encoding") is not None:
             return
-        heads = self._heads
+        heads = self.pool.heads
         if len(heads) >= _KNOWN_HEADS:
             heads.clear()
-        heads[raw] = Head(reply.status, reply.headers, self._raw_length)
+        heads[raw] = Head(raw, reply.status, reply.headers, self._raw_length)
 
     def _parse(self, call: Call, data: bytes, now: float) -> None:
         try:
@@ -284,7 +355,7 @@ class Connection(asyncio.Protocol):
                 return
             got = "before any reply" if call.timing.first_byte is None else "before the reply was complete"
             self._fail(ConnectionLost(f"the connection was closed {got}"))
-        self._release(self)
+        self.pool.released(self, monotonic())
 
     # --- the parser's side
 
@@ -307,7 +378,7 @@ class Connection(asyncio.Protocol):
             self._headers = []
             return
         self._keep_alive = self._parser.should_keep_alive()
-        reply = call.reply = Reply(status, self._headers, call.timing)
+        reply = call.reply = Reply(status, self._headers, call.timing, [])
         self._body_left = call.limits.body_bytes
         coding = reply.header("content-encoding")
         if coding is not None and call.method != "HEAD":
@@ -343,7 +414,7 @@ class Connection(asyncio.Protocol):
         keep = self._keep_alive
         self._reset()
         if keep and not self.closed:
-            self._release(self)
+            self.pool.released(self, monotonic())
         else:
             self.abort()
         call.end(call.reply)
@@ -390,7 +461,7 @@ class Connection(asyncio.Protocol):
         call, self._call = self._call, None
         self.abort()
         if call is not None:
-            call.fail(error, self.where)
+            call.fail(error, self.pool.where)
 
     def abort(self) -> None:
         """Close the socket now; whatever is under way is dropped."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from weighbridge.transport.timing import Timing
 
 
-@dataclass(slots=True)
 class Reply:
     """A reply with the arrival time of every read.
 
@@ -15,10 +12,15 @@ class Reply:
     (seconds on time.monotonic(), body bytes after transfer- and content-decoding), in order.
     """
 
-    status: int
-    headers: list[tuple[str, str]]
-    timing: Timing
-    reads: list[tuple[float, bytes]] = field(default_factory=list)
+    __slots__ = ("headers", "reads", "status", "timing")
+
+    def __init__(
+        self, status: int, headers: list[tuple[str, str]], timing: Timing, reads: list[tuple[float, bytes]]
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.timing = timing
+        self.reads = reads
 
     @property
     def body(self) -> bytes:

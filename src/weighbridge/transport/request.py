@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 import msgspec
 
@@ -44,11 +43,21 @@ Handler = Callable[[ServerRequest, Responder], Awaitable[None] | None]
 task. A handler that gives None before it has answered must set `on_disconnect`."""
 
 
-class Head(NamedTuple):
-    """A request's head that was read and found good: the same bytes say the same again. `length` is its body's."""
+class Head:
+    """A request's head that was read and found good: the same bytes say the same again. `raw` are those bytes, `size`
+    is what a request of this head has in all."""
 
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    length: int
+    __slots__ = ("_begins", "headers", "method", "path", "query", "raw", "size")
+
+    def __init__(self, raw: bytes, method: str, path: str, query: str, headers: dict[str, str], length: int) -> None:
+        self.raw = raw
+        self.size = len(raw) + length
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = headers
+        self._begins = len(raw)
+
+    def request(self, data: bytes, at: float) -> ServerRequest:
+        """The request that these bytes are."""
+        return ServerRequest(self.method, self.path, self.query, self.headers, data[self._begins :], at)

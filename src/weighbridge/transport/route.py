@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from weighbridge.errors import UsageError
@@ -16,36 +15,51 @@ _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _TARGET = re.compile(r"[!-~]*")
 
 
-@dataclass(frozen=True, slots=True)
 class Origin:
-    """Scheme, host and port: what connections are pooled by."""
+    """Scheme, host and port: what connections are pooled by. Made once and looked up for every call, so what is asked
+    of it is worked out here."""
 
-    scheme: str
-    host: str
-    port: int
+    __slots__ = ("_hash", "authority", "host", "port", "scheme", "secure")
 
-    @property
-    def secure(self) -> bool:
-        return self.scheme == "https"
+    def __init__(self, scheme: str, host: str, port: int) -> None:
+        self.scheme = scheme
+        self.host = host
+        self.port = port
+        self.secure = scheme == "https"
+        shown = f"[{host}]" if ":" in host else host
+        self.authority = shown if port == (443 if self.secure else 80) else f"{shown}:{port}"
+        self._hash = hash((scheme, host, port))
 
-    @property
-    def authority(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Origin):
+            return NotImplemented
+        return self.port == other.port and self.host == other.host and self.scheme == other.scheme
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __repr__(self) -> str:
+        return f"Origin({str(self)!r})"
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True)
 class Route:
-    """Made once for each (method, URL, headers); `head` is everything of the request's head but its length."""
+    """Made once for each (method, URL, headers); `head` is the request's first line, `tail` all of its header lines but
+    its length."""
 
-    method: str
-    origin: Origin
-    target: str
-    head: bytes
-    tail: bytes
+    __slots__ = ("_has_body", "head", "method", "origin", "tail", "target")
+
+    def __init__(self, method: str, origin: Origin, target: str, head: bytes, tail: bytes) -> None:
+        self.method = method
+        self.origin = origin
+        self.target = target
+        self.head = head
+        self.tail = tail
+        self._has_body = method in {"POST", "PUT", "PATCH"}
 
     @classmethod
     def to(cls, method: str, url: str, headers: Mapping[str, str] | None = None) -> Route:
@@ -62,10 +76,14 @@ class Route:
         tail = header_lines(lines)
         return cls(method, origin, target, f"{method} {target} HTTP/1.1\r\n".encode("latin-1"), tail)
 
+    def adding(self, headers: Mapping[str, str]) -> Route:
+        """The same with more header lines. Raises UsageError as `to` does."""
+        return Route(self.method, self.origin, self.target, self.head, self.tail + header_lines(headers))
+
     def request(self, body: bytes, extra: bytes = b"", *, absolute: bool = False) -> bytes:
         """The whole request's bytes; `absolute` writes the target as a proxy wants it."""
         head = f"{self.method} {self.origin}{self.target} HTTP/1.1\r\n".encode("latin-1") if absolute else self.head
-        if body or self.method in {"POST", "PUT", "PATCH"}:
+        if body or self._has_body:
             return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (head, self.tail, extra, len(body), body)
         return b"%b%b%b\r\n" % (head, self.tail, extra)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Door:
 
     def __init__(
         self,
-        made: Callable[[], Connection],
+        made: Callable[[], Any],  # an asyncio.Protocol but by name
         sockets: list[socket.socket],
         context: ssl.SSLContext | None,
         handshake_s: float | None,
@@ -101,7 +102,8 @@ class Server:
         self._socket_path: Path | None = None
         self._empty = asyncio.Event()
 
-    def connection(self) -> Connection:
+    def connection(self) -> Any:
+        """A Connection, which is an asyncio.Protocol but by name."""
         return Connection(self._handler, self.limits, self)
 
     def admits(self, connection: Connection) -> bool:

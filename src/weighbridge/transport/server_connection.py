@@ -9,12 +9,12 @@ import struct
 from collections import deque
 from collections.abc import Awaitable
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import httptools
 
 from weighbridge.transport.request import Handler, Head, ServerLimits, ServerRequest
-from weighbridge.transport.responder import Responder, error_body, status_line
+from weighbridge.transport.responder import Link, Responder, error_body, status_line
 
 __all__ = ["Connection", "Handler", "Head", "Responder", "ServerLimits", "ServerRequest"]
 
@@ -42,14 +42,6 @@ class Owner(Protocol):
     def left(self, connection: Connection) -> None: ...
 
 
-class _Whole(NamedTuple):
-    """A request that has come whole, and how its reply must be."""
-
-    request: ServerRequest
-    keep: bool
-    chunked: bool
-
-
 class _Refused(Exception):
     """A request we do not take: the status and why."""
 
@@ -59,14 +51,15 @@ class _Refused(Exception):
         self.why = why
 
 
-class Connection(asyncio.Protocol):
+class Connection(Link):
     """Parses requests and runs the handler for one at a time. Further requests that came in the same read wait their
-    turn; later bytes are kept unparsed, and beyond a limit left in the socket."""
+    turn; later bytes are kept unparsed, and beyond a limit left in the socket. An asyncio.Protocol but by name: event
+    loops do not ask for the name, and a class without it compiles better."""
 
     __slots__ = (
         "_body", "_body_size", "_buffered", "_closing_at", "_continue_owed", "_drained", "_extra", "_handler",
-        "_head_size", "_headers", "_in_body", "_in_head", "_last", "_limits", "_now", "_owner", "_parser", "_refusal",
-        "_request", "_responder", "_since", "_stuck", "_target", "_task", "_waiting", "transport",
+        "_head_size", "_headers", "_in_body", "_in_head", "_known", "_last", "_limits", "_now", "_owner", "_parser",
+        "_refusal", "_request", "_responder", "_since", "_stuck", "_target", "_task", "_waiting", "transport",
     )  # fmt: skip
 
     def __init__(self, handler: Handler, limits: ServerLimits, owner: Owner) -> None:
@@ -76,6 +69,7 @@ class Connection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self.transport: asyncio.Transport | None = None
         self._responder: Responder | None = None
+        self._known: Head | None = None  # that of the request before, which most likely comes again
         self._request: ServerRequest | None = None
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
@@ -88,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._in_head = self._in_body = False
         self._continue_owed = False
         # Read, and not begun: what waits for the reply under way.
-        self._waiting: deque[_Whole] = deque()
+        self._waiting: deque[tuple[ServerRequest, bool, bool]] = deque()
         self._refusal: _Refused | None = None
         self._buffered = b""
         self._last = False  # nothing that comes after the request being answered is read
@@ -136,24 +130,31 @@ class Connection(asyncio.Protocol):
         if self.transport is not None and len(self._buffered) > self._limits.head_bytes:
             self.transport.pause_reading()
 
+    def eof_received(self) -> bool:
+        """The client sends no more. False: close."""
+        return False
+
     def _fresh(self, data: bytes) -> None:
         """The first read of a request. Clients send the same head again and again: one that came whole with its body,
         and was read by the parser before, need not be read twice."""
+        known = self._known
+        if known is not None and len(data) == known.size and data.startswith(known.raw):
+            self._begin(known.request(data, self._now), True, True)
+            return
         end = data.find(_HEAD_END) + 4
-        if 4 <= end <= _KNOWN_HEAD_BYTES:
-            raw = data[:end]
-            known = self._owner.heads.get(raw)
-            if known is not None:
-                if len(data) == end + known.length <= end + self._limits.body_bytes:
-                    method, path, query, headers, _ = known
-                    body = data[end:]
-                    self._begin(_Whole(ServerRequest(method, path, query, headers, body, self._now), True, True))
-                    return
-            else:
-                self._feed(data)
-                self._learn(raw, len(data) - end)
-                return
-        self._feed(data)
+        if not 4 <= end <= _KNOWN_HEAD_BYTES:
+            self._feed(data)
+            return
+        raw = data[:end]
+        known = self._owner.heads.get(raw)
+        if known is None:
+            self._feed(data)
+            self._learn(raw, len(data) - end)
+        elif len(data) == known.size:
+            self._known = known
+            self._begin(known.request(data, self._now), True, True)
+        else:
+            self._feed(data)
 
     def _learn(self, raw: bytes, length: int) -> None:
         """Keeps a head, where all of the read was one plain request that asks for nothing of its connection."""
@@ -169,7 +170,7 @@ class Connection(asyncio.Protocol):
         heads = self._owner.heads
         if len(heads) >= _KNOWN_HEADS:
             heads.clear()
-        heads[raw] = Head(request.method, request.path, request.query, headers, length)
+        heads[raw] = Head(raw, request.method, request.path, request.query, headers, length)
 
     def _feed(self, data: bytes) -> None:
         headers, in_body = self._headers, self._in_body
@@ -317,17 +318,16 @@ class Connection(asyncio.Protocol):
         request = ServerRequest(parser.get_method().decode("latin-1"), path, query, self._headers, body, self._now)
         keep = parser.should_keep_alive() and not parser.should_upgrade()
         self._last = not keep
-        whole = _Whole(request, keep, parser.get_http_version() == "1.1")
+        chunked = parser.get_http_version() == "1.1"
         if self._responder is None:
             self._request = request
-            self._begin(whole)
+            self._begin(request, keep, chunked)
         else:
-            self._waiting.append(whole)
+            self._waiting.append((request, keep, chunked))
 
     # --- ours
 
-    @property
-    def closing(self) -> bool:
+    def is_closing(self) -> bool:
         return self._owner.closing
 
     @property
@@ -335,8 +335,8 @@ class Connection(asyncio.Protocol):
         """The handler under way."""
         return self._task
 
-    def _begin(self, whole: _Whole) -> None:
-        request, keep, chunked = whole
+    def _begin(self, request: ServerRequest, keep: bool, chunked: bool) -> None:
+        """A request that has come whole; `keep` and `chunked` say how its reply must be."""
         responder = Responder(self, keep=keep, chunked=chunked, method=request.method, path=request.path)
         self._responder = responder
         try:
@@ -385,7 +385,8 @@ class Connection(asyncio.Protocol):
         if not keep or self._owner.closing:
             self.close()
         elif self._waiting:
-            self._begin(self._waiting.popleft())
+            request, keep, chunked = self._waiting.popleft()
+            self._begin(request, keep, chunked)
         elif self._refusal is not None:
             self._refuse(self._refusal)
         else:

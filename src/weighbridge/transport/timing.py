@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(slots=True)
 class Timing:
     """Stamps of one call. Every stamp is read in a protocol callback, before any task runs.
 
@@ -14,12 +11,26 @@ class Timing:
     connection has no `connected` and no `tls_done`).
     """
 
-    intended: float
-    started: float
-    connected: float | None = None
-    tls_done: float | None = None
-    sent: float | None = None
-    first_byte: float | None = None
-    end: float | None = None
-    reused: bool = False
-    retried_stale: bool = False
+    __slots__ = (
+        *("connected", "end", "first_byte", "intended", "retried_stale", "reused", "sent", "started", "tls_done"),
+    )
+
+    def __init__(
+        self,
+        intended: float,
+        started: float,
+        *,
+        sent: float | None = None,
+        first_byte: float | None = None,
+        end: float | None = None,
+        retried_stale: bool = False,
+    ) -> None:
+        self.intended = intended
+        self.started = started
+        self.connected: float | None = None
+        self.tls_done: float | None = None
+        self.sent = sent
+        self.first_byte = first_byte
+        self.end = end
+        self.reused = False
+        self.retried_stale = retried_stale
