@@ -88,8 +88,16 @@ class Relay:
             elif event.data.strip() == _DONE:
                 self._done = True
             else:
-                out += self._chunk(at, event.data)
+                out += self._chunk(at, self._verbatim(event))
         return out
+
+    def _verbatim(self, event: Event) -> bytes:
+        """A chunk as it came, on one line: between two lines of data, JSON has a space. Raises FailedCall for an event
+        that says by its name that it is an error."""
+        data = event.data
+        if event.event == b"error":
+            raise FailedCall(self._dialect.in_band(data))
+        return data.replace(b"\n", b" ") if b"\n" in data else data
 
     def finish(self) -> bytes:
         """After the last read. Raises FailedCall (network) where the stream has no end."""
@@ -107,6 +115,8 @@ class Relay:
 
     def _chunk(self, at: float, chunk: bytes) -> bytes:
         try:
+            if not chunk.isascii():
+                chunk.decode()  # what nobody reads here is read by the client
             view = decode_reply(chunk)
         except _MALFORMED as error:
             raise FailedCall(
