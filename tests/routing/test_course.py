@@ -9,7 +9,8 @@ from tests.routing.world import Reply, World, always, failing, first
 
 from weighbridge.routing.course import Course, Routes, Stop, Try
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Adaptive, Features, Limits, Pick, Policy, Rescue, Retries, Target
+from weighbridge.routing.policy import Adaptive, Limits, Pick, Policy, Rescue, Retries, Target
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass, Failure
 
 CLASSES: tuple[ErrorClass, ...] = (

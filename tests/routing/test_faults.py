@@ -3,7 +3,8 @@
 import pytest
 from tests.routing.world import FINE, SILENT, Behaviour, Reply, Story, World, always, broken, failing, first
 
-from weighbridge.routing.policy import Features, Policy, Rescue, Retries, Target
+from weighbridge.routing.policy import Policy, Rescue, Retries, Target
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass, Failure
 
 PAIR = (Target("primary"), Target("fallback", priority=1))

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from weighbridge.routing.course import Course, Routes, Stop, Try
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Features, Hedge, Policy, Retries, Target
+from weighbridge.routing.policy import Hedge, Policy, Retries, Target
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import Failure
 
 NOW = 500.0

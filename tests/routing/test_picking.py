@@ -10,7 +10,8 @@ from tests.routing.world import Reply, World, always
 from weighbridge.routing.course import Course, Routes, Try
 from weighbridge.routing.health import Health
 from weighbridge.routing.picking import Lane, by_weight
-from weighbridge.routing.policy import Features, Pick, Policy, Target
+from weighbridge.routing.policy import Pick, Policy, Target
+from weighbridge.routing.step import Features
 
 NOW = 500.0
 

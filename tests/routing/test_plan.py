@@ -5,8 +5,9 @@ from tests.routing.world import World, always, failing
 
 from weighbridge.routing.health import Health
 from weighbridge.routing.plan import plan
-from weighbridge.routing.policy import Features, Pick, Policy, Retries, Target
+from weighbridge.routing.policy import Pick, Policy, Retries, Target
 from weighbridge.routing.routes import Routes
+from weighbridge.routing.step import Features
 
 NOW = 1000.0
 THREE = (Target("a", context=8_000), Target("b", cost=0.5, context=4_000), Target("c", priority=1, context=32_000))

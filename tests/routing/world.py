@@ -9,7 +9,8 @@ from math import inf
 
 from weighbridge.routing.course import Course, Routes, Stop, Try
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Features, Policy
+from weighbridge.routing.policy import Policy
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass, Failure
 
 

@@ -21,7 +21,8 @@ from weighbridge.providers.price import Bill, Price, context_window
 from weighbridge.providers.provider import Provider
 from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import FALL_OVER, Adaptive, Features, Hedge, Limits, Policy, Rescue, Retries, Target
+from weighbridge.routing.policy import FALL_OVER, Adaptive, Hedge, Limits, Policy, Rescue, Retries, Target
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass
 from weighbridge.wire.messages import ANTHROPIC_ONLY
 

@@ -22,9 +22,8 @@ from typing import Final
 import msgspec
 
 from weighbridge.routing.picking import Lane, Lanes, in_order
-from weighbridge.routing.policy import Features
 from weighbridge.routing.routes import Routes, Tiers
-from weighbridge.routing.step import Bounds, Mode, Stop, Try
+from weighbridge.routing.step import Bounds, Features, Mode, Stop, Try
 from weighbridge.wire.failure import ErrorClass, Failure
 
 __all__ = ["Bounds", "Course", "Routes", "Stop", "Try"]

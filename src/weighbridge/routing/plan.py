@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from weighbridge.routing.health import Health
-from weighbridge.routing.policy import Features, Policy
+from weighbridge.routing.policy import Policy
 from weighbridge.routing.routes import Routes
+from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass
 
 

@@ -32,15 +32,6 @@ class Target(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_u
     cannot: frozenset[str] = frozenset()
 
 
-class Features(msgspec.Struct, frozen=True, gc=False):
-    """What of a request its route depends on: what it `needs` ("tools", "images", …), how large its input is in tokens
-    (an estimate; 0: unknown), and whether the answer is streamed."""
-
-    needs: frozenset[str] = frozenset()
-    tokens: int = 0
-    stream: bool = True
-
-
 class Retries(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """How often an exchange is tried, and how long it waits in between.
 

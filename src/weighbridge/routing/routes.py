@@ -9,8 +9,8 @@ from typing import Final
 from weighbridge.routing.check import check
 from weighbridge.routing.health import Health
 from weighbridge.routing.picking import PICKERS, Lane, Lanes
-from weighbridge.routing.policy import FALL_OVER, Features, Hedge, Policy
-from weighbridge.routing.step import Bounds, Stop
+from weighbridge.routing.policy import FALL_OVER, Hedge, Policy
+from weighbridge.routing.step import Bounds, Features, Stop
 from weighbridge.wire.failure import ErrorClass, Failure
 
 Tiers = tuple[Lanes, ...]
