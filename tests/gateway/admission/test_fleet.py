@@ -1,71 +1,37 @@
-"""Machines that share limits and budgets by way of a real server, which may be slow, away, or out of its mind."""
+"""Machines that share limits and budgets by way of a real server, which may be slow, away, or have lost its data."""
 
 import asyncio
 import contextlib
-import os
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.gateway.admission.servers import Server, running
 
-from weighbridge.errors import UsageError
+from weighbridge.errors import MeasurementError
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.denied import Denied
+from weighbridge.gateway.admission.elsewhere import Turns
 from weighbridge.gateway.admission.fleet import Fleet
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.rules import Rules, budget, limit
-from weighbridge.gateway.admission.valkey import Valkey, ValkeyFailed
+from weighbridge.gateway.admission.ticket import Ticket
+from weighbridge.gateway.admission.valkey import Valkey
 
 NOW = 1_800_000_000.0
 TEN = Grant("app", "app", rules=Rules((), (budget("$10/day"),)))
 
 
-class Server:
-    """A real server on a port of its own, in memory."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        options = {"port": self.port, "bind": "127.0.0.1", "save": "", "dir": folder, "requirepass": "s3cret"}
-        argv = [program, *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
-        self.url = f"valkey://:s3cret@127.0.0.1:{self.port}/1"
-        self._argv = argv
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._argv, stdout=subprocess.DEVNULL)
-        for _ in range(2000):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
-                return
-            time.sleep(0.005)
-        raise AssertionError("it did not start")
-
-    def stop(self) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=10)
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    program = shutil.which("valkey-server") or shutil.which("redis-server")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("needs redis-server or valkey-server")
-        pytest.skip("needs redis-server or valkey-server")
-    found = Server(program, tmp_path)
-    yield found
-    found.stop()
+    with running(tmp_path) as found:
+        yield found
 
 
-def machine(server: Server, home: Path | None = None) -> tuple[Admission, Fleet]:
+def machine(server: Server, home: Path | None = None, *, patience_s: float = 20) -> tuple[Admission, Fleet]:
     admission = Admission(home=home)
-    return admission, Fleet(admission, Valkey(server.url, limit_s=5), home=home)
+    return admission, Fleet(admission, Valkey(server.url, limit_s=20), home=home, patience_s=patience_s)
 
 
 @contextlib.asynccontextmanager
@@ -77,6 +43,22 @@ async def machines(server: Server, count: int) -> AsyncIterator[list[Fleet]]:
         for admission, fleet in found:
             await fleet.close()
             admission.close()
+
+
+async def admit(fleet: Fleet, grant: Grant, endpoint: str, *, tokens: int, usd: float, now: float) -> Ticket:
+    """As the gateway does: where this machine has no money, the server is asked, and the request looked at again."""
+    try:
+        return fleet._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
+    except Denied as error:
+        if error.type not in {"budget", "insufficient_quota"} or not fleet.may_have(grant, endpoint, usd, now):
+            raise
+    await fleet.replenish(grant, endpoint, usd, now)
+    return fleet._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
+
+
+async def spend(fleet: Fleet, usd: float, now: float = NOW) -> None:
+    """A request that costs what it may. Raises Denied."""
+    (await admit(fleet, TEN, "e", tokens=0, usd=usd, now=now)).settle(0, usd)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -92,7 +74,7 @@ def test_three_machines_take_all_of_a_budget_and_never_more(server: Server) -> N
             while refused < 60:
                 for fleet in fleets:
                     try:
-                        (await fleet.admit(TEN, "e", tokens=0, usd=0.25, now=now)).settle(0, 0.25)
+                        await spend(fleet, 0.25, now)
                         taken, refused = taken + 1, 0
                     except Denied:
                         refused += 1
@@ -114,7 +96,7 @@ def test_fifty_at_once_on_each_of_two_machines(server: Server) -> None:
             async def request(fleet: Fleet) -> None:
                 nonlocal taken
                 with contextlib.suppress(Denied):
-                    ticket = await fleet.admit(TEN, "e", tokens=0, usd=1.0, now=NOW)
+                    ticket = await admit(fleet, TEN, "e", tokens=0, usd=1.0, now=NOW)
                     taken += 1
                     await asyncio.sleep(0)
                     ticket.settle(0, 1.0)
@@ -128,15 +110,15 @@ def test_fifty_at_once_on_each_of_two_machines(server: Server) -> None:
 def test_what_lies_idle_on_one_machine_goes_to_the_other(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 2) as (idle, busy):
-            (await idle.admit(TEN, "e", tokens=0, usd=1.0, now=NOW)).settle(0, 1.0)
+            await spend(idle, 1.0)
             with pytest.raises(Denied):
-                await busy.admit(TEN, "e", tokens=0, usd=8.0, now=NOW)
+                await admit(busy, TEN, "e", tokens=0, usd=8.0, now=NOW)
             for step in range(8):
                 idle._admission.tick(NOW + step / 2)
                 await idle.sync(NOW + step / 2)
-            await busy.admit(TEN, "e", tokens=0, usd=8.0, now=NOW + 5)
+            await admit(busy, TEN, "e", tokens=0, usd=8.0, now=NOW + 5)
             with pytest.raises(Denied) as caught:
-                await busy.admit(TEN, "e", tokens=0, usd=1.5, now=NOW + 5)
+                await admit(busy, TEN, "e", tokens=0, usd=1.5, now=NOW + 5)
             assert "used up" not in caught.value.message, "eight dollars are under way, and may come to less"
 
     run(main)
@@ -145,9 +127,9 @@ def test_what_lies_idle_on_one_machine_goes_to_the_other(server: Server) -> None
 def test_the_spent_budget_is_said_to_be_spent(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 2) as (first, second):
-            (await first.admit(TEN, "e", tokens=0, usd=10.0, now=NOW)).settle(0, 10.0)
+            await spend(first, 10.0)
             with pytest.raises(Denied, match="used up") as caught:
-                await second.admit(TEN, "e", tokens=0, usd=1.0, now=NOW)
+                await admit(second, TEN, "e", tokens=0, usd=1.0, now=NOW)
             assert caught.value.type == "insufficient_quota"
 
     run(main)
@@ -158,17 +140,17 @@ def test_a_server_that_is_away_stops_money_and_nothing_else(server: Server) -> N
 
     async def main() -> None:
         async with machines(server, 1) as (fleet,):
-            (await fleet.admit(TEN, "e", tokens=0, usd=1.0, now=NOW)).settle(0, 1.0)
+            await spend(fleet, 1.0)
             server.stop()
             assert not await fleet.sync(NOW)
-            (await fleet.admit(TEN, "e", tokens=0, usd=2.0, now=NOW)).settle(0, 2.0)
-            await fleet.admit(Grant("free", "free", rules=rules), "e", tokens=0, usd=1.0, now=NOW)
+            await spend(fleet, 2.0)
+            await admit(fleet, Grant("free", "free", rules=rules), "e", tokens=0, usd=1.0, now=NOW)
             with pytest.raises(Denied) as caught:
-                await fleet.admit(TEN, "e", tokens=0, usd=4.0, now=NOW)
+                await admit(fleet, TEN, "e", tokens=0, usd=4.0, now=NOW)
             assert caught.value.retry_after == 1.0
             server.start()
             assert await fleet.sync(NOW + 1)
-            await fleet.admit(TEN, "e", tokens=0, usd=7.0, now=NOW + 1)
+            await admit(fleet, TEN, "e", tokens=0, usd=7.0, now=NOW + 1)
 
     run(main)
 
@@ -176,7 +158,7 @@ def test_a_server_that_is_away_stops_money_and_nothing_else(server: Server) -> N
 def test_a_message_that_comes_late_is_ignored(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 1) as (fleet,):
-            await fleet.admit(TEN, "e", tokens=0, usd=6.0, now=NOW)
+            await admit(fleet, TEN, "e", tokens=0, usd=6.0, now=NOW)
             (purse,) = fleet._budgets.purses.values()
             part = purse.part()
             assert part >= 6_000_000_000
@@ -192,7 +174,7 @@ def test_workers_of_one_machine_share_its_part(server: Server, tmp_path: Path) -
         first, fleet = machine(server, tmp_path)
         second, other = machine(server, tmp_path)
         assert fleet.machine == other.machine
-        (await fleet.admit(TEN, "e", tokens=0, usd=1.0, now=NOW)).settle(0, 1.0)
+        await spend(fleet, 1.0)
         second.admit(TEN, "e", tokens=0, usd=1.0, now=NOW).settle(0, 1.0)
         await asyncio.gather(fleet.sync(NOW), other.sync(NOW))
         for admission, link in ((first, fleet), (second, other)):
@@ -228,62 +210,260 @@ def test_windows_and_gates_see_the_other_machines(server: Server) -> None:
     run(main)
 
 
-@contextlib.asynccontextmanager
-async def answering(data: bytes) -> AsyncIterator[Valkey]:
-    """A client of a server that says this to whatever it is asked, and nothing more."""
-    done = asyncio.Event()
+def test_a_server_that_lost_its_data_gives_nothing_until_it_was_told_what_is_given(server: Server) -> None:
+    """What each machine was given of a budget is nowhere else than on that machine then."""
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(data)
-        if data:
-            writer.close()
-        await reader.read()
-        writer.close()
-        done.set()
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
-        client = Valkey(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}", limit_s=0.2)
-        yield client
-        await client.close()
-        await done.wait()
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"HTTP/1.1 400 Bad\r\n\r\n", b"$99999999999\r\n", b"$5\r\nab", b"*1\r\n" * 50, b":x\r\n", b"-ERR no\r\n", b""],
-)
-def test_a_server_that_makes_no_sense_is_one_error_in_time(data: bytes) -> None:
     async def main() -> None:
-        async with answering(data) as client:
-            with pytest.raises(ValkeyFailed, match=r"127\.0\.0\.1"):
-                await client.call("PING")
+        async with machines(server, 2) as (first, second):
+            await spend(first, 6.0)
+            await spend(second, 1.0)
+            server.stop()
+            server.start(old=False)
+            with pytest.raises(Denied, match="try again in a second"):
+                await spend(second, 3.0)
+            for fleet in (first, second):
+                await fleet.sync(NOW + 1)  # finds its connection closed
+                assert await fleet.sync(NOW + 1)
+            server.say("SET wb:since 1")
+            with pytest.raises(Denied):
+                await spend(second, 4.0, NOW + 2)
+            await spend(second, 3.0, NOW + 3)
 
     run(main)
 
 
-def test_every_kind_of_reply(server: Server) -> None:
+def test_a_server_that_keeps_its_data_goes_on_where_it_was(tmp_path: Path) -> None:
+    async def main(server: Server) -> None:
+        async with machines(server, 2) as (first, second):
+            await spend(first, 6.0)
+            server.stop()
+            server.start(old=False)
+            with pytest.raises(Denied):
+                await spend(second, 5.0)
+            await spend(second, 4.0, NOW + 1)
+
+    with running(tmp_path, kept=True) as server:
+        asyncio.run(main(server))
+
+
+def test_what_was_spent_before_there_was_a_fleet_counts(server: Server, tmp_path: Path) -> None:
+    alone = Admission(home=tmp_path)
+    alone.admit(TEN, "e", tokens=0, usd=8.0, now=NOW).settle(0, 8.0)
+    alone.close()
+
     async def main() -> None:
-        client = Valkey(server.url, limit_s=5)
-        assert await client.call("SET", "k", b"\x00\r\n") == b"OK"
-        assert await client.call("GET", "k") == b"\x00\r\n"
-        assert await client.call("GET", "none") is None
-        assert await client.call("LRANGE", "none", 0, -1) == []
-        assert await client.pipeline([]) == []
-        assert await client.call("EVAL", "return {1, {'a', false}}", 0) == [1, [b"a", None]]
-        with pytest.raises(ValkeyFailed, match="WRONGTYPE"):
-            await client.call("HGET", "k", "f")
-        assert await client.call("PING") == b"PONG"
-        await client.close()
-        wrong = Valkey(server.url.replace("s3cret", "wrong"), limit_s=5)
-        with pytest.raises(ValkeyFailed, match="WRONGPASS"):
-            await wrong.call("PING")
-        await wrong.close()
+        admission, fleet = machine(server, tmp_path)
+        async with machines(server, 1) as (other,):
+            with pytest.raises(Denied, match="used up"):
+                await spend(fleet, 3.0)
+            with pytest.raises(Denied, match="used up"):
+                await spend(other, 3.0)
+            await spend(other, 2.0, NOW + 1)
+        await fleet.close()
+        admission.close()
 
     run(main)
 
 
-@pytest.mark.parametrize("url", ["http://host", "valkey://", "host:6379", ""])
-def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(UsageError, match="valkey://host:6379"):
-        Valkey(url)
+def test_who_leaves_gives_back_what_it_did_not_spend(server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        admission, fleet = machine(server, tmp_path)
+        await spend(fleet, 1.0)
+        admission.tick(NOW)
+        await fleet.close()
+        admission.close()
+        async with machines(server, 1) as (other,):
+            await spend(other, 9.0)
+
+    run(main)
+
+
+def test_who_comes_again_finds_its_part(server: Server, tmp_path: Path) -> None:
+    """A machine whose workers were killed owns what it was given still."""
+
+    async def main() -> None:
+        admission, fleet = machine(server, tmp_path)
+        await spend(fleet, 8.0)
+        await fleet._server.close()  # and not a word
+        again, following = machine(server, tmp_path)
+        assert following.machine == fleet.machine
+        (purse,) = fleet._budgets.purses.values()
+        given = purse.part()
+        await admit(following, Grant("app", "app", rules=TEN.rules), "e", tokens=0, usd=(given / 1e9) - 8.0, now=NOW)
+        (found,) = following._budgets.purses.values()
+        assert found.part() == given
+        for one in (following, fleet):
+            await one.close()
+        again.close()
+        admission.close()
+
+    run(main)
+
+
+def test_nobody_waits_for_a_server_that_is_known_to_be_away(server: Server) -> None:
+    async def main() -> None:
+        async with machines(server, 1) as (fleet,):
+            await spend(fleet, 1.0)
+            server.stop()
+            assert not await fleet.sync(NOW)
+            assert fleet.up is False
+            assert fleet.trouble is not None
+            assert not fleet.may_have(TEN, "e", 9.0, NOW)
+            server.start()
+            assert await fleet.sync(NOW)
+            assert fleet.may_have(TEN, "e", 9.0, NOW)
+
+    run(main)
+
+
+def test_a_request_waits_for_a_server_that_hangs_no_longer_than_it_may(server: Server) -> None:
+    async def main() -> None:
+        admission, fleet = machine(server, patience_s=0.01)
+        server.hang()
+        with pytest.raises(Denied):
+            await spend(fleet, 1.0)
+        server.go_on()
+        assert await fleet.sync(NOW)
+        fleet._patience_s = 20
+        await spend(fleet, 1.0)
+        await fleet.close()
+        admission.close()
+
+    run(main)
+
+
+def test_who_is_answered_no_is_not_asked_for_again_at_once(server: Server) -> None:
+    """A storm of refusals must not reach the server."""
+
+    async def main() -> None:
+        async with machines(server, 2) as (first, second):
+            await spend(first, 10.0)
+            with pytest.raises(Denied):
+                await spend(second, 1.0)
+            assert not second.may_have(TEN, "e", 1.0, NOW + 0.1)
+            assert second.may_have(TEN, "e", 1.0, NOW + 1)
+
+    run(main)
+
+
+def test_nobody_is_asked_for_what_no_budget_can_hold(server: Server) -> None:
+    """Else the other machines would give up what they have, and in vain."""
+
+    async def main() -> None:
+        async with machines(server, 1) as (fleet,):
+            assert not fleet.may_have(TEN, "e", 11.0, NOW)
+            assert not fleet.may_have(Grant("no", "no", endpoints=frozenset()), "e", 1.0, NOW)
+
+    run(main)
+
+
+def test_a_machine_that_let_nothing_in_yet_knows_what_the_others_did(server: Server) -> None:
+    who = Grant("app", "app", rules=Rules((limit("requests", "5/min"), limit("concurrent", 4))))
+
+    async def main() -> None:
+        async with machines(server, 2) as (busy, idle):
+            idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW - 3600).settle(0, 0)  # it knows of the limits
+            tickets = [busy._admission.admit(who, "e", tokens=0, usd=0, now=NOW) for _ in range(4)]
+            for fleet in (busy, idle):
+                await fleet.sync(NOW)
+            with pytest.raises(Denied, match="4 at a time"):
+                idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+            for ticket in tickets:
+                ticket.settle(0, 0)
+            for fleet in (busy, idle):
+                await fleet.sync(NOW)
+            idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+            with pytest.raises(Denied, match="5 requests/min"):
+                idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+
+    run(main)
+
+
+def test_what_others_had_in_flight_is_forgotten_when_the_server_stays_away(server: Server) -> None:
+    who = Grant("app", "app", rules=Rules((limit("concurrent", 1),)))
+
+    async def main() -> None:
+        async with machines(server, 2) as (busy, other):
+            other._admission.admit(who, "e", tokens=0, usd=0, now=NOW).settle(0, 0)
+            busy._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+            for fleet in (busy, other):
+                await fleet.sync(NOW)
+            server.stop()
+            for later in (1, 5):
+                assert not await other.sync(NOW + later)
+                with pytest.raises(Denied):
+                    other._admission.admit(who, "e", tokens=0, usd=0, now=NOW + later)
+            assert not await other.sync(NOW + 6)
+            other._admission.admit(who, "e", tokens=0, usd=0, now=NOW + 6)
+            server.start()
+
+    run(main)
+
+
+def test_what_was_heard_before_the_gateway_was_killed_is_forgotten_too(server: Server, tmp_path: Path) -> None:
+    who = Grant("app", "app", rules=Rules((limit("concurrent", 1),)))
+    server.stop()
+
+    async def main() -> None:
+        admission, fleet = machine(server, tmp_path)
+        admission.admit(who, "e", tokens=0, usd=0, now=NOW).settle(0, 0)
+        (gate,) = admission.limits.board.rows("c:").values()
+        gate[0] = 1
+        for later in (0, 6):
+            with pytest.raises(Denied):
+                admission.admit(who, "e", tokens=0, usd=0, now=NOW + later)
+            await fleet.sync(NOW + later)
+        admission.admit(who, "e", tokens=0, usd=0, now=NOW + 6)
+        await fleet.close()
+        admission.close()
+
+    run(main)
+    server.start()
+
+
+def test_the_name_of_a_fleet_keeps_it_apart_from_others(server: Server) -> None:
+    async def main() -> None:
+        pairs = [
+            (admission := Admission(), Fleet(admission, Valkey(server.url, limit_s=20), name=name, patience_s=20))
+            for name in ("wb", "staging")
+        ]
+        server.say("SET staging:since 1")
+        for _, fleet in pairs:
+            await spend(fleet, 10.0)
+        for admission, fleet in pairs:
+            await fleet.close()
+            admission.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("left", ["", "\0" * 16])
+def test_a_name_that_a_power_cut_emptied_is_made_anew(server: Server, tmp_path: Path, left: str) -> None:
+    (tmp_path / "admission").mkdir()
+    for name in ("machine", "fleet.lock"):
+        (tmp_path / "admission" / name).write_text(left)
+
+    async def main() -> None:
+        admission, fleet = machine(server, tmp_path)
+        assert len(fleet.machine) == 16
+        assert fleet.machine.isalnum()
+        await spend(fleet, 1.0)
+        await fleet.close()
+        admission.close()
+
+    run(main)
+
+
+def test_a_home_that_takes_no_name_is_one_line(server: Server, tmp_path: Path) -> None:
+    admission = Admission(home=tmp_path)
+    (tmp_path / "admission" / "machine").mkdir()
+    with pytest.raises(MeasurementError, match="admission"):
+        Fleet(admission, Valkey(server.url), home=tmp_path)
+    admission.close()
+
+
+def test_of_many_that_are_idle_each_has_its_turn() -> None:
+    turns = Turns(4)
+    names = [str(number) for number in range(10)]
+    assert [turns.of(names) for _ in range(3)] == [names[:4], names[4:8], [*names[8:], *names[:2]]]
+    assert turns.of(names[:3]) == names[:3]

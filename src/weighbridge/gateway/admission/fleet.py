@@ -3,14 +3,16 @@
 Money: the server holds what each machine may spend of a budget (its part), and a script raises a part only while the
 sum of parts stays within the budget. On the machine the part is what its workers lease from, so the same rules hold
 there as on a single machine: whatever dies when, nothing is overspent. A machine that is gone for good keeps its part
-until the day or month is over. The server must not lose its data (`appendonly yes`); if it does, machines that live
-report their parts again.
+until the day or month is over. Only a request that this machine has no money for may ask the server, once.
+
+The server must not lose its data (`appendonly yes`). One that has lost all of it is known by its new `since`: it gives
+nothing for a moment, in which the machines that live tell it their parts again.
 
 Requests, tokens, requests at the same time: each machine tells the server what it counted, twice a second, and writes
 what the others counted into seat 0 of its board. So between machines a limit may be exceeded by what the others let in
-since (half a second, and longer while the server is away).
+since (about a second's requests, and more while the server is away).
 
-Every message carries a growing number, and the server ignores one that arrives late.
+Every message carries a growing number, and the server ignores one that arrives late. Its clock is the one that counts.
 """
 
 from __future__ import annotations
@@ -25,23 +27,34 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
+from weighbridge.errors import MeasurementError
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.board import Busy
 from weighbridge.gateway.admission.budgets import Purse
 from weighbridge.gateway.admission.denied import Denied
-from weighbridge.gateway.admission.elsewhere import Elsewhere
+from weighbridge.gateway.admission.elsewhere import Elsewhere, Turns
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.rules import NANO
-from weighbridge.gateway.admission.ticket import Ticket
-from weighbridge.gateway.admission.valkey import Reply, Script, Valkey, ValkeyFailed, Word
+from weighbridge.gateway.admission.valkey import Call, Reply, Script, Valkey, ValkeyFailed
 
 _TURN_S: Final = 0.25
 _KEEP_S: Final = 86400
 _AGAIN_S: Final = 0.2
 """A budget that was empty is not asked for again sooner: a storm of refusals must not reach the server."""
+_SETTLING_S: Final = 3
+"""How long a server that has lost its data gives no money: machines tell it their parts twice a second."""
+_SINCE: Final = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('SET', KEYS[1], redis.call('TIME')[1]) end
+return tonumber(redis.call('GET', KEYS[1]))
+""")
 _PART: Final = Script("""
 local me, number, part = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local need, limit, now, must = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
+local need, limit, must = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local now, since = tonumber(redis.call('TIME')[1]), redis.call('GET', KEYS[2])
+if not since then
+  since = now
+  redis.call('SET', KEYS[2], now)
+end
 local all = redis.call('HGETALL', KEYS[1])
 local others, machines, lacking = 0, 1, 0
 for at = 1, #all, 2 do
@@ -55,21 +68,22 @@ for at = 1, #all, 2 do
   end
 end
 local left, more = limit - others - part, 0
+if now < tonumber(since) + tonumber(ARGV[8]) then left = 0 end
 if need > 0 and need <= left then
   more = need
   if lacking == 0 then more = math.max(need, math.floor(left / (2 * machines))) end
 elseif need > 0 and must then
-  redis.call('HSET', KEYS[1], 'w:' .. me, ARGV[6])
+  redis.call('HSET', KEYS[1], 'w:' .. me, now)
 end
 part = string.format('%.0f', part + more)
 redis.call('HSET', KEYS[1], 'p:' .. me, part, 'n:' .. me, ARGV[2])
-redis.call('EXPIRE', KEYS[1], ARGV[8])
+redis.call('EXPIRE', KEYS[1], ARGV[7])
 return {tonumber(part), lacking, others}
 """)
 
 
 class Fleet:
-    """One worker's link to the other machines. `sync` twice a second; `admit` in place of Admission's."""
+    """One worker's link to the other machines. `sync` twice a second; `replenish` where Admission found no money."""
 
     def __init__(
         self,
@@ -80,8 +94,11 @@ class Fleet:
         name: str = "wb",
         patience_s: float = 0.25,
     ) -> None:
+        """Raises MeasurementError where the disk refuses."""
         self.up: bool | None = None
         """Whether the server answered when it was last asked; None: it was not asked yet."""
+        self.trouble: ValkeyFailed | None = None
+        """Why it did not, the last time."""
         self._admission = admission
         self._budgets = admission.budgets
         self._server = server
@@ -89,30 +106,24 @@ class Fleet:
         self._patience_s = patience_s
         self._lock = asyncio.Lock()
         self._number = 0
+        self._since: Reply = None
+        self._used: dict[str, int] = {}
         self._spent: dict[str, int] = {}
         self._asked: dict[str, float] = {}
+        self._turns = Turns()
         self._fd = -1
         self.machine = secrets.token_hex(8)
         if home is not None:
-            self.machine = _machine(home / "admission" / "machine")
-            self._fd = os.open(home / "admission" / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._settle_in(home / "admission")
         self._budgets.share()
         self._elsewhere = Elsewhere(admission.limits, server, self.machine, name)
 
-    async def admit(self, grant: Grant, endpoint: str, *, tokens: int, usd: float | None, now: float) -> Ticket:
-        """As Admission.admit. Only where this machine's part is short, the server is asked for more, once."""
-        try:
-            return self._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
-        except Denied as error:
-            if error.status != 429 or error.type not in {"budget", "insufficient_quota"}:
-                raise
-        if self.may_have(grant, endpoint, usd, now):
-            await self.replenish(grant, endpoint, usd, now)
-        return self._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
-
     def may_have(self, grant: Grant, endpoint: str, usd: float | None, now: float) -> bool:
         """Whether it is worth asking the server for a request that was refused for want of money."""
-        return self.up is not False and bool(self._short(grant, endpoint, self._amount(usd), now))
+        try:
+            return self.up is not False and bool(self._short(grant, endpoint, self._amount(usd), now))
+        except Denied:
+            return False
 
     async def replenish(self, grant: Grant, endpoint: str, usd: float | None, now: float) -> None:
         """Asks for what this machine's parts are short of for a request. Never raises, and is over in `patience_s`."""
@@ -123,9 +134,9 @@ class Fleet:
                 if short and self.up is not False:
                     await self._ask(short, now, amount)
                     self._asked |= {purse.name: now for purse in short if purse.lacks(amount, now) > 0}
-        except (ValkeyFailed, TimeoutError):
-            self.up = False  # until the next sync finds it again: who comes now is not kept waiting
-        except (Busy, Denied):
+        except ValkeyFailed as error:
+            self._away(error)  # until the next sync finds it again: who comes now is not kept waiting
+        except (TimeoutError, Busy, Denied):
             pass
 
     def _amount(self, usd: float | None) -> int:
@@ -146,10 +157,14 @@ class Fleet:
         """Parts ahead of need and back where idle; counts to and from the others. False where the server is away."""
         try:
             async with self._alone():
-                await self._ask(self._budgets.purses.values(), now, 0)
+                (since,) = await self._server.run(_SINCE, [((self._since_key,), ())])
+                fresh, self._since = since != self._since, since
+                await self._ask(self._due(now, all_=fresh), now, 0)
                 await self._elsewhere.sync(now)
-        except ValkeyFailed:
-            self.up = False
+        except ValkeyFailed as error:
+            self._away(error)
+            with contextlib.suppress(Busy):
+                self._elsewhere.lost(now)
         except Busy:
             pass  # another worker of this machine is at it
         else:
@@ -157,37 +172,50 @@ class Fleet:
         return self.up is not False
 
     async def close(self) -> None:
-        """Gives this machine's idle money back, as the last worker of it; closes the connection."""
+        """Gives this machine's idle money back; closes the connection. Nothing is admitted afterwards."""
+        purses = self._budgets.purses.values()
+        for purse in purses:
+            purse.give_back()
         with contextlib.suppress(ValkeyFailed, Busy):
             async with self._alone():
-                await self._ask(self._budgets.purses.values(), self._admission.now, 0, last=True)
+                await self._ask(purses, self._admission.now, 0, last=True)
         await self._server.close()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
+    @property
+    def _since_key(self) -> str:
+        return f"{self._name}:since"
+
+    def _away(self, error: ValkeyFailed) -> None:
+        self.up, self.trouble = False, error
+
+    def _due(self, now: float, *, all_: bool) -> list[Purse]:
+        """The purses to tell of: those this worker spends from, and of the others those whose turn it is."""
+        purses = [purse for purse in self._budgets.purses.values() if purse.current(now)]
+        if all_:
+            return purses
+        before, self._used = self._used, {purse.name: purse.used for purse in purses}
+        idle = [purse for purse in purses if before.get(purse.name) == purse.used]
+        busy = [purse for purse in purses if before.get(purse.name) != purse.used]
+        return busy + self._turns.of(idle)
+
     async def _ask(self, purses: Iterable[Purse], now: float, amount: int, *, last: bool = False) -> None:
         """Tells the server each purse's part, and asks for more: what `amount` lacks, or ahead of what is spent."""
         asked: list[tuple[Purse, int, int]] = []
-        calls: list[tuple[str, list[Word]]] = []
+        calls: list[Call] = []
         for purse in purses:
             if not purse.current(now):
                 continue
-            need = purse.lacks(amount, now) if amount else 0 if last else self._ahead(purse)
             part = purse.trim() if last or purse.others_lack() else purse.part()
+            over = max(purse.committed() - part, 0)  # spent before there was a fleet, or more than was reserved
+            need = purse.lacks(amount, now) - over if amount else 0 if last else self._ahead(purse)
+            part += over
             asked.append((purse, purse.period, part))
-            keep = int(purse.ends - now) + _KEEP_S
-            words: list[Word] = [
-                self.machine,
-                self._next(),
-                part,
-                max(need, 0),
-                purse.limit,
-                int(now),
-                int(amount > 0),
-                keep,
-            ]
-            calls.append((f"{self._name}:{purse.name}:{purse.period}", words))
+            words = self.machine, self._next(), part, max(need, 0), purse.limit, int(amount > 0)
+            key = f"{self._name}:{purse.name}:{purse.period}"
+            calls.append(((key, self._since_key), (*words, int(purse.ends - now) + _KEEP_S, _SETTLING_S)))
         for (purse, period, part), reply in zip(asked, await self._server.run(_PART, calls), strict=True):
             self._told(purse, period, part, reply)
 
@@ -207,12 +235,20 @@ class Fleet:
         rest = purse.part() - purse.committed()
         return wish if rest < wish else 0
 
+    def _settle_in(self, folder: Path) -> None:
+        try:
+            self.machine = _machine(folder / "machine")
+            self._fd = os.open(folder / "fleet.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise MeasurementError((error.strerror or str(error)).lower(), where=str(folder)) from error
+
     def _next(self) -> int:
         """A number above every one that this machine ever sent."""
         self._number = max(self._number, time.time_ns() // 1000) + 1
         if self._fd >= 0:
-            self._number = max(self._number, int(os.pread(self._fd, 20, 0) or b"0") + 1)
-            os.pwrite(self._fd, b"%20d" % self._number, 0)
+            with contextlib.suppress(ValueError, OSError):  # a file that a power cut left; a disk that is full
+                self._number = max(self._number, int(os.pread(self._fd, 20, 0) or b"0") + 1)
+                os.pwrite(self._fd, b"%20d" % self._number, 0)
         return self._number
 
     @contextlib.asynccontextmanager
@@ -237,6 +273,8 @@ class Fleet:
 
 def _machine(path: Path) -> str:
     """This machine's name for the server: made once, and kept, so that its parts are found again."""
+    if path.exists() and not path.read_bytes().strip(b"\0\n "):  # what a power cut left
+        path.unlink()
     with contextlib.suppress(FileExistsError):
         fresh = path.with_name(f"machine.{os.getpid()}")
         fresh.write_text(secrets.token_hex(8))

@@ -8,17 +8,21 @@ import hashlib
 import ssl
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from weighbridge.errors import TransportError, UsageError
 
 Reply = int | bytes | None | list["Reply"]
 Word = str | bytes | int
+Call = tuple[Sequence[str], Sequence[Word]]
+"""The keys and arguments of a script."""
 _PORT: Final = 6379
 _MOST_BYTES: Final = 1 << 26
 _DEPTH: Final = 8
 _LINE_MOST: Final = 1 << 16
 _SCHEMES: Final = {"redis": False, "valkey": False, "rediss": True, "valkeys": True}
+_ECHO: Final = ", with args"
+"""What follows in an error is the command as it was sent: a password, perhaps."""
 
 
 class ValkeyFailed(TransportError):
@@ -37,12 +41,15 @@ class Valkey:
     """One connection, made when it is first needed and again after any failure. `valkey://[user:password@]host[:port][/db]`,
     or `valkeys://` for TLS. Every call ends within `limit_s`, in its reply or in ValkeyFailed."""
 
-    def __init__(self, url: str, *, limit_s: float = 0.25) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in _SCHEMES or not parts.hostname:
-            raise UsageError("is no URL of a Valkey server", where=parts.scheme, mend="Give valkey://host:6379")
-        self.where = f"{parts.hostname}:{parts.port or _PORT}"
-        self._address = (parts.hostname, parts.port or _PORT)
+    def __init__(self, url: str, *, limit_s: float = 1.0) -> None:
+        """Raises UsageError, which never holds a part of the URL: any may be the password."""
+        found = _read(url)
+        if found is None:
+            mend = "Write it as valkey://host:6379, or valkey://:password@host:6379/1 with the password percent-encoded"
+            raise UsageError("is no URL of a Valkey or Redis server", mend=mend)
+        parts, port = found
+        self._address = (parts.hostname or "", port)
+        self.where = f"{parts.hostname}:{port}"
         self._tls = ssl.create_default_context() if _SCHEMES[parts.scheme] else None
         self._hello: list[list[Word]] = []
         if parts.password:
@@ -57,15 +64,16 @@ class Valkey:
         """One command."""
         return (await self.pipeline([command]))[0]
 
-    async def run(self, script: Script, calls: Sequence[tuple[str, Sequence[Word]]]) -> list[Reply]:
-        """A script for many keys in one round trip: (key, arguments) each."""
+    async def run(self, script: Script, calls: Sequence[Call]) -> list[Reply]:
+        """A script many times in one round trip."""
+        commands = [["EVALSHA", script.digest, len(keys), *keys, *words] for keys, words in calls]
         try:
-            return await self.pipeline([["EVALSHA", script.digest, 1, key, *words] for key, words in calls])
+            return await self.pipeline(commands)
         except ValkeyFailed as error:
             if "NOSCRIPT" not in error.what:
                 raise
         await self.call("SCRIPT", "LOAD", script.text)
-        return await self.pipeline([["EVALSHA", script.digest, 1, key, *words] for key, words in calls])
+        return await self.pipeline(commands)
 
     async def pipeline(self, commands: Sequence[Sequence[Word]]) -> list[Reply]:
         """Many commands in one round trip. Where one fails, all count as failed, though others may have been done."""
@@ -94,14 +102,19 @@ class Valkey:
             reader, writer = self._streams or await self._connect()
             replies = await self._ask(reader, writer, commands)
         except BaseException:  # a time-out too: what is still under way must not be read as the answer to the next call
-            streams, self._streams = self._streams, None
-            if streams is not None:
-                streams[1].transport.abort()
+            self._drop()
             raise
         for reply in replies:
             if isinstance(reply, ValkeyFailed):
+                if "NOSCRIPT" not in reply.what:
+                    self._drop()  # by its name, another server may be found by now: this one may be a replica
                 raise reply
         return [reply for reply in replies if not isinstance(reply, ValkeyFailed)]
+
+    def _drop(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = self._address
@@ -125,7 +138,7 @@ class Valkey:
         if kind == b"+":
             return rest
         if kind == b"-":
-            return ValkeyFailed(rest.decode(errors="replace"), where=self.where)
+            return ValkeyFailed(rest.decode(errors="replace").partition(_ECHO)[0], where=self.where)
         number = int(rest)
         if kind == b":":
             return number
@@ -142,6 +155,18 @@ class Valkey:
                 raise part
             found.append(part)
         return found
+
+
+def _read(url: str) -> tuple[SplitResult, int] | None:
+    """A URL's parts and port; None where it is none that we know what to do with."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORT
+    except ValueError:
+        return None
+    known = parts.scheme in _SCHEMES and parts.hostname and not parts.query and not parts.fragment
+    number = parts.path.strip("/")
+    return (parts, port) if known and (not number or number.isdecimal()) else None
 
 
 def _coded(command: Sequence[Word]) -> bytes:
