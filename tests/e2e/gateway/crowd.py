@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tests.e2e.gateway.conftest import PATIENCE_S, Served
 
@@ -17,9 +17,23 @@ class Said(NamedTuple):
     body: bytes
 
 
-def crowd(served: Served, count: int, *, key: str = "k", **more: object) -> list[Said]:
+def crowd(served: Served, count: int, *, key: str = "k", **more: Any) -> list[Said]:
     """So many equal requests at the same time."""
-    return asyncio.run(_crowd(served, [_request(key, more)] * count))
+    return asyncio.run(crowded(served, count, key=key, **more))
+
+
+async def crowded(
+    served: Served, count: int, *, key: str = "k", heard: Callable[[Said], None] = lambda said: None, **more: Any
+) -> list[Said]:
+    """The same beside what else goes on in the loop; `heard` is told of each reply when it is there."""
+    request = _request(key, more)
+
+    async def one() -> Said:
+        said = await _one(served, request)
+        heard(said)
+        return said
+
+    return list(await asyncio.gather(*(one() for _ in range(count))))
 
 
 def _request(key: str, more: dict[str, object]) -> bytes:
@@ -29,10 +43,6 @@ def _request(key: str, more: dict[str, object]) -> bytes:
         f"Authorization: Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-async def _crowd(served: Served, requests: Sequence[bytes]) -> list[Said]:
-    return list(await asyncio.gather(*(_one(served, request) for request in requests)))
 
 
 async def _one(served: Served, request: bytes) -> Said:

@@ -21,14 +21,14 @@ def herd(
     `folder`/log."""
     path, home = folder / "weighbridge.yaml", folder / ".weighbridge"
     path.write_bytes(msgspec.yaml.encode(said))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        listen = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [sys.executable, "-m", "weighbridge", "serve", "--config", str(path), "--listen", listen]
     with (
+        _shared_port(wanted=workers > 1) as port,
         (folder / "log").open("wb") as log,
         subprocess.Popen(
-            [*command, "--workers", str(workers)],
+            [
+                *(sys.executable, "-m", "weighbridge", "serve", "--config", str(path), "--workers", str(workers)),
+                *("--listen", f"127.0.0.1:{port}"),
+            ],
             stdout=subprocess.PIPE,
             stderr=log,
             env={**os.environ, "WEIGHBRIDGE_HOME": str(home)},
@@ -38,9 +38,10 @@ def herd(
     ):
         try:
             assert process.stdout is not None
-            for _ in range(workers):
-                assert process.stdout.readline(), (folder / "log").read_text()
-            with closing(Served(process, f"http://{listen}", home, path)) as served:
+            lines = [process.stdout.readline() for _ in range(workers)]
+            assert all(lines), (folder / "log").read_text()
+            url = f"http://127.0.0.1:{port}" if port else msgspec.json.decode(lines[0])["url"]
+            with closing(Served(process, url, home, path)) as served:
                 yield served
         finally:
             process.terminate()
@@ -48,6 +49,19 @@ def herd(
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def _shared_port(*, wanted: bool) -> Iterator[int]:
+    """A port for several workers; 0 where none is wanted. It stays bound, without a listener, so that no other process
+    is given it before they listen or while one of them is replaced."""
+    if not wanted:
+        yield 0
+        return
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
 
 
 def workers_of(served: Served) -> list[int]:

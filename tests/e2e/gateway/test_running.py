@@ -29,11 +29,28 @@ MOUNT_BYTES = 8 * 2**20
 
 
 class Seen(NamedTuple):
-    """A reply as a client saw it; status 0: the connection broke. `at` is when it was complete (monotonic)."""
+    """A reply as a client saw it; status 0: the connection broke. `sent` is from before its request left, `at` from
+    after it was complete (monotonic)."""
 
     status: int
     id: str
+    sent: float
     at: float
+
+
+class Kill(NamedTuple):
+    """A kill took place from `before` to `after`. For `starved` seconds of the time just before, threads of the worker
+    had waited for a processor."""
+
+    before: float
+    after: float
+    starved: float
+
+    def may_cost(self, one: Seen) -> bool:
+        """Whether the record of a reply may be lost. Time in which the machine had no processor for the worker is no
+        fault of the recorder's, and is taken off, for that thread and for those that waited for what it held. Nor is it
+        how late a client noticed its reply: one that was asked for after the kill came from another worker."""
+        return one.at >= self.before - PROMISED_S - 3 * self.starved and one.sent <= self.after
 
 
 class Load:
@@ -50,13 +67,14 @@ class Load:
     def _client(self) -> None:
         connection = http.client.HTTPConnection(self._origin, timeout=PATIENCE_S)
         while not self.stopping.is_set():
+            sent = time.monotonic()
             try:
                 connection.request("POST", "/v1/chat/completions", BODY)
                 reply = connection.getresponse()
                 reply.read()
-                self.seen.append(Seen(reply.status, reply.headers["X-Request-Id"], time.monotonic()))
+                self.seen.append(Seen(reply.status, reply.headers["X-Request-Id"], sent, time.monotonic()))
             except (OSError, http.client.HTTPException):
-                self.seen.append(Seen(0, "", time.monotonic()))
+                self.seen.append(Seen(0, "", sent, time.monotonic()))
                 connection.close()
         connection.close()
 
@@ -68,9 +86,13 @@ class Load:
     def statuses(self) -> set[int]:
         return {one.status for one in self.seen}
 
+    def answered(self) -> int:
+        return sum(one.status > 0 for one in self.seen)
+
     def wait_for(self, more: int) -> None:
-        wanted, until = len(self.seen) + more, time.monotonic() + PATIENCE_S
-        while len(self.seen) < wanted:
+        """Until so many more were answered."""
+        wanted, until = self.answered() + more, time.monotonic() + PATIENCE_S
+        while self.answered() < wanted:
             assert time.monotonic() < until, "no replies any more"
             time.sleep(0.01)
 
@@ -91,12 +113,6 @@ def until(done: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def late(at: float, killed: float, starved: float) -> bool:
-    """Whether a reply was complete so shortly before a kill (or seemed to be, a moment after) that its record may be
-    lost. Time in which the machine had no processor for the worker is no fault of the recorder's."""
-    return killed - PROMISED_S - starved <= at <= killed + 0.2
-
-
 def test_a_worker_killed_under_load_loses_at_most_fifty_milliseconds_of_records(
     simulate: Simulate, tmp_path: Path
 ) -> None:
@@ -108,14 +124,17 @@ def test_a_worker_killed_under_load_loses_at_most_fifty_milliseconds_of_records(
                 clients.wait_for(300)
                 before = workers_of(served)
                 waited_s = waited(before[0])
-                time.sleep(0.15)
-                kills.append((time.monotonic(), waited(before[0]) - waited_s))
+                time.sleep(0.5)
+                starved, began = waited(before[0]) - waited_s, time.monotonic()
                 os.kill(before[0], signal.SIGKILL)
+                kills.append(Kill(began, time.monotonic(), starved))
                 until(lambda before=before: len(set(workers_of(served)) - set(before)) == 1, "no new worker")  # type: ignore[misc]
+                assert served.process.stdout is not None
+                assert served.process.stdout.readline(), "it does not listen"
             clients.wait_for(300)
         assert clients.statuses() <= {200, 0}
         answered = [one for one in clients.seen if one.status == 200]
-        promised = {one.id for one in answered if not any(late(one.at, *kill) for kill in kills)}
+        promised = {one.id for one in answered if not any(kill.may_cost(one) for kill in kills)}
         recorded: set[str] = set()
 
         def all_there() -> bool:
@@ -227,11 +246,12 @@ def test_where_no_file_may_grow_requests_go_on_and_the_loss_is_said(
             assert ask(served).choices
         kept = len(served.records(0))
         assert kept < 60
-        end = time.monotonic() + 5
-        while _metric(served, "weighbridge_records_lost_total") != 60 - len(served.records(0)):
-            assert time.monotonic() < end, "some are neither kept nor counted"
+        until(
+            lambda: _metric(served, "weighbridge_records_lost_total") == 60 - len(served.records(0)),
+            "some are neither kept nor counted",
+        )
         until(lambda: _ready(served)["records_lost"] == 60 - len(served.records(0)), "/ready tells another loss")
-        assert "records lost" in _log(tmp_path)
+        until(lambda: "records lost" in _log(tmp_path), "the loss is not in the log")
         for pid in processes:
             grow_again(pid)
         for _ in range(10):
