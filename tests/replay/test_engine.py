@@ -284,7 +284,7 @@ def test_requests_in_flight_get_their_grace_when_stopped(tmp_path: Path) -> None
     def stop_at_once(result: Result, engine: Replay) -> None:
         engine.stop()
 
-    caller = Scripted(takes=0.02)
+    caller = Scripted(takes=0.3)
     outcome, results = replay(tmp_path, plan_of(100), caller, arrivals=Closed(8), on_result=stop_at_once)
     assert outcome.ending == "interrupted"
     assert len(results) == len(caller.calls) == 8
@@ -308,7 +308,7 @@ def test_a_journal_that_cannot_be_written_ends_the_run(tmp_path: Path, monkeypat
 
 
 def test_a_ramp_spreads_the_beginning(tmp_path: Path) -> None:
-    caller = Scripted(takes=0.2)
-    replay(tmp_path, plan_of(10), caller, arrivals=Closed(10, ramp=0.1))
+    caller = Scripted(takes=1.0)
+    replay(tmp_path, plan_of(10), caller, arrivals=Closed(10, ramp=0.6))
     times = sorted(at for _, _, at in caller.calls)
     assert times[-1] - times[0] >= 0.08

@@ -73,7 +73,7 @@ def test_its_clock_is_ours() -> None:
 def test_streams_under_way_are_in_the_log_when_it_is_stopped(tmp_path: Path, number: signal.Signals) -> None:
     log = tmp_path / "log.jsonl"
     command = [sys.executable, "-m", "weighbridge", "simulate", "--port", "0", "--log", str(log)]
-    command += ["--gap", "1s", "--tokens", "60"]
+    command += ["--gap", "60s", "--tokens", "60"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as running:
         assert running.stdout is not None
         port = json.loads(running.stdout.readline())["port"]

@@ -35,10 +35,13 @@ def test_a_stopped_stream_sends_nothing_more() -> None:
         ticker = Ticker()
         got: list[bytes] = []
         end = asyncio.get_running_loop().create_future()
-        stream = Stream(got.append, [b"a", b"b"], [monotonic(), monotonic() + 0.02], lambda: end.set_result(None))
+
+        def write(piece: bytes) -> None:
+            got.append(piece)
+            stream.stop()
+
+        stream = Stream(write, [b"a", b"b"], [monotonic(), monotonic() + 0.02], lambda: end.set_result(None))
         ticker.add(stream)
-        await asyncio.sleep(0.005)
-        stream.stop()
         await end
         return got
 
