@@ -7,7 +7,8 @@ import pytest
 from tests.synthetic_runs import MINI, SONNET, Made, make_run
 
 from weighbridge.evaluation import differences
-from weighbridge.evaluation.differences import explorer, prompt_text
+from weighbridge.evaluation.differences import answer_text, explorer, prompt_text
+from weighbridge.replay.result import Result
 
 
 def test_every_sample_has_each_candidates_answer_and_scores(tmp_path: Path) -> None:
@@ -61,6 +62,48 @@ def test_too_many_samples_for_one_page_are_left_out_and_counted(tmp_path: Path) 
     assert 5 < len(found.rows) < 60
     assert f"{60 - len(found.rows)} of 60 samples were left out" in found.cut
     assert "texts were cut to 160 characters" in found.cut
+
+
+def test_of_a_large_run_only_the_samples_that_differ_most_are_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, samples=60, repeats=3)
+    whole = explorer(run)
+    spreads = [
+        max(c.passes for c in row.cells.values()) - min(c.passes for c in row.cells.values()) for row in whole.rows
+    ]
+    assert spreads == sorted(spreads, reverse=True)
+    assert spreads[0] > spreads[-1]
+    read: set[str] = set()
+
+    def text(result: Result) -> str:
+        read.add(result.sample)
+        return answer_text(result)
+
+    monkeypatch.setattr(differences, "answer_text", text)
+    found = explorer(run, most_samples=10)
+    assert found.rows == whole.rows[:10]
+    assert (found.samples, read) == (60, {row.sample for row in found.rows})
+    assert "50 of 60 samples were left out" in found.cut
+
+
+def test_no_more_of_a_text_is_held_than_may_be_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With many texts, less of each; how long it was is told all the same."""
+    monkeypatch.setattr(differences, "MOST_HELD", 60 * 1_000)
+    found = explorer(make_run(tmp_path, candidates=[MINI], samples=20, text="x" * 9_000))
+    assert "20 texts were cut to 600 characters." in found.cut
+    assert all(600 < len(row.prompt) < 640 for row in found.rows)
+    assert "more characters]" in found.rows[0].prompt
+
+
+def test_a_verdict_given_again_and_a_run_not_sealed_are_shown_as_they_count(tmp_path: Path) -> None:
+    run = make_run(tmp_path, candidates=[MINI], samples=5, sealed=False)
+    first = next(iter(run.scored().values()))
+    with run.scoring() as log:
+        log.append(msgspec.structs.replace(first, success=None, scores=()))
+    rows = {row.sample: row for row in explorer(run).rows}
+    cell = rows[first.sample].cells["mini"]
+    assert (cell.success, cell.scores) == (None, ())
 
 
 @pytest.mark.parametrize(

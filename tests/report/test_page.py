@@ -100,7 +100,7 @@ def test_every_swatch_has_a_shape_as_well_as_a_colour(tmp_path: Path) -> None:
 
 def test_ten_thousand_samples_stay_under_fifteen_megabytes(tmp_path: Path) -> None:
     """inspect_ai#2418, #1375; promptfoo#1419: the page is bounded, and says what it left out."""
-    run = make_run(tmp_path, candidates=[MINI], samples=10_000, text="A longer prompt than needed. " * 40)
+    run = make_run(tmp_path, candidates=[MINI], samples=10_000, text="A longer prompt than needed. " * 80)
     text = rendered(run)
     assert len(text.encode()) < 15_000_000
     assert "10,000 samples" in text

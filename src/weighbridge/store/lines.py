@@ -44,14 +44,24 @@ def journalled(path: Path) -> Iterator[Result]:
     return (result for place, result in enumerate(results) if last.get(result.key) == place)
 
 
+def each_scored(path: Path) -> Iterator[Scored]:
+    """Every verdict in a score log as it was written, one at a time; a later one of the same key is the one to take."""
+    return _decoded(path, msgspec.json.Decoder(Scored))
+
+
 def scored(path: Path) -> dict[tuple[str, str, int], Scored]:
     """Every verdict in a score log, the last one where a key was written twice."""
-    return {entry.key: entry for entry in _decoded(path, msgspec.json.Decoder(Scored))}
+    return {entry.key: entry for entry in each_scored(path)}
+
+
+def each_sample(path: Path) -> Iterator[Sample]:
+    """Samples in the order of the file, one at a time."""
+    return _decoded(path, msgspec.json.Decoder(Sample))
 
 
 def samples(path: Path) -> dict[str, Sample]:
     """Samples by id, in the order of the file."""
-    return {sample.id: sample for sample in _decoded(path, msgspec.json.Decoder(Sample))}
+    return {sample.id: sample for sample in each_sample(path)}
 
 
 def _decoded(path: Path, decoder: msgspec.json.Decoder[T]) -> Iterator[T]:

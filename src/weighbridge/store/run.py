@@ -119,6 +119,10 @@ class Run:
         """By id, in the order replayed. Raises UsageError for a damaged line."""
         return lines.samples(self.samples_file)
 
+    def each_sample(self) -> Iterator[Sample]:
+        """As `samples`, one at a time."""
+        return lines.each_sample(self.samples_file)
+
     def results(self) -> dict[Key, Result]:
         """Every result so far, from the journal: of a killed run too."""
         return {result.key: result for result in self.each_result()}
@@ -130,6 +134,10 @@ class Run:
     def scored(self) -> dict[Key, Scored]:
         """Every verdict so far, from the score log."""
         return lines.scored(self.score_log)
+
+    def each_scored(self) -> Iterator[Scored]:
+        """As written, one at a time; where a result was judged twice, the later one counts."""
+        return lines.each_scored(self.score_log)
 
     def scoring(self) -> ScoreLog:
         """Opens the score log for appending."""
