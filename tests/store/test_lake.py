@@ -1,5 +1,7 @@
 """People can ask SQL of every run, sealed or not, and the answers agree."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,6 +40,14 @@ def test_results_join_scores_and_keep_their_types(tmp_path: Path) -> None:
     assert {row[0] for row in found.rows} == {spec.name for spec in CANDIDATES}
     assert all(0 <= row[1] <= 1 for row in found.rows)
     assert {row[3] for row in found.rows} == {12}
+
+
+def test_a_database_prints_no_progress_of_its_own() -> None:
+    """It would, on stdout, in a process that was started with -c: the one that seals beside the gateway is."""
+    asked = "SELECT value FROM duckdb_settings() WHERE name = 'enable_progress_bar'"
+    code = f"from weighbridge.store.tables import connect; print(connect().execute({asked!r}).fetchone()[0])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "false\n"
 
 
 def test_an_empty_lake_has_empty_tables(tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ _LONGEST_LINE = 16 * 2**20
 
 
 def connect() -> duckdb.DuckDBPyConnection:
-    """An in-memory database that never reaches for the network."""
+    """An in-memory database that never reaches for the network, and prints nothing."""
     settings: dict[str, str | bool | int | float | list[str]] = {
         "autoinstall_known_extensions": "false",
         "autoload_known_extensions": "false",
     }
-    return duckdb.connect(":memory:", config=settings)
+    database = duckdb.connect(":memory:", config=settings)
+    database.execute("SET enable_progress_bar = false")  # it is on where Python was started with -c, as for sealing
+    return database
 
 
 def write_parquet(path: Path, columns: Mapping[str, str], rows: Iterable[Mapping[str, Any]]) -> None:
