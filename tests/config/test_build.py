@@ -94,6 +94,18 @@ def test_building_a_provider_without_its_key_is_the_same_error(folder: Path) -> 
         build.model(config(folder, {}), "mini")
 
 
+def test_the_server_of_a_fleet_is_looked_up_in_the_environment() -> None:
+    source = "gateway:\n  fleet: {url: 'valkey://:${SECRET}@host'}\n"
+    found = loads(source, Path("w.yaml"), env={"SECRET": "s3cret"})
+    assert found.gateway.fleet is not None
+    assert build.fleet_url(found, found.gateway.fleet) == "valkey://:s3cret@host"
+    without = loads(source, Path("w.yaml"), env={})
+    with pytest.raises(
+        ConfigError, match=r"w\.yaml:2: environment variable SECRET is not set, and gateway.fleet needs"
+    ):
+        build.fleet_url(without, found.gateway.fleet)
+
+
 def test_prices_come_from_the_file_or_else_from_the_book_or_are_unknown(folder: Path) -> None:
     """promptfoo#7546 and deepeval#1114: an override wins, and an unknown price is None, never 0."""
     read = config(folder)

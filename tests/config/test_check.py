@@ -132,6 +132,42 @@ def test_secrets_named_by_their_variable_are_fine() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fleet", "expected"),
+    [
+        ("{url: 'valkey://:s3cret@host:6379'}", "gateway.fleet.url holds a password. Put the URL in the environment"),
+        ("{url: 'valkey://s3cret@host'}", "gateway.fleet.url holds a password"),
+        ("{url: 'valkey://:s3cret@$HOST'}", "gateway.fleet.url holds a password"),
+        ("{url: 'valkey://:$A-s3cret@host'}", "gateway.fleet.url holds a password"),
+        ("{url: 'http://s3cret.example'}", "gateway.fleet.url is no URL of a Valkey or Redis server. Write it as"),
+        ("{url: host:6379}", "gateway.fleet.url is no URL of a Valkey or Redis server"),
+        ("valkey://:s3cret@host", "gateway.fleet must be a mapping (`key: value`), not text"),
+        ("{url: 5}", "gateway.fleet.url must be text, not a whole number"),
+        ("{}", "gateway.fleet needs `url`"),
+        ("{url: $VALKEY_URL, name: 'my:fleet'}", "gateway.fleet.name must be text matching regex"),
+    ],
+)
+def test_a_fleet_names_its_server_and_holds_no_password(fleet: str, expected: str) -> None:
+    line = only(f"gateway:\n  fleet: {fleet}\n")
+    assert line.startswith("w.yaml:2: ")
+    assert expected in line
+    assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("$VALKEY_URL", "valkey://10.0.0.5", "rediss://host:7000/3", "valkey://[::1]:6379"),
+        *("valkey://:$PASSWORD@host", "valkeys://me:${PASSWORD}@${HOST}/1", "redis://${LOGIN}@host"),
+    ],
+)
+def test_a_server_without_a_password_or_with_its_variable_is_fine(url: str) -> None:
+    source = f"gateway:\n  fleet: {{url: '{url}'}}\n"
+    section = loads(source, Path("w.yaml"), env={}).gateway.fleet
+    assert section is not None
+    assert (section.url, section.name) == (url, "wb")
+
+
+@pytest.mark.parametrize(
     ("candidate", "expected"),
     [
         ("params: {model: y}", "candidates.c.params.model is not for params. Name the model under `model:`."),

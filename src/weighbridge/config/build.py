@@ -13,6 +13,7 @@ from weighbridge.config.environment import expand, references
 from weighbridge.config.load import Config
 from weighbridge.config.problem import ConfigError, Path, Problem
 from weighbridge.config.sections import CandidateSection, ProviderSection, ShotSection
+from weighbridge.config.serving import FleetSection
 from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Candidate, Shot, Template
 from weighbridge.providers.presets import PRESETS, Preset
@@ -76,6 +77,15 @@ def provider(config: Config, name: str) -> Provider:
         key=(config.env.get(variable) or None) if variable is not None else None,
         headers={header: expand(value, config.env) for header, value in section.headers.items()},
     )
+
+
+def fleet_url(config: Config, section: FleetSection) -> str:
+    """Where the fleet's server is. Raises ConfigError where a variable is not set."""
+    try:
+        return expand(section.url, config.env)
+    except KeyError as error:
+        what = f"environment variable {error.args[0]} is not set, and gateway.fleet needs it (url)"
+        raise config.error(("gateway", "fleet", "url"), what, f"export {error.args[0]}=valkey://…") from None
 
 
 def model(config: Config, name: str, at: Provider | None = None) -> Model:

@@ -12,7 +12,7 @@ import msgspec
 
 from weighbridge.config import rule
 from weighbridge.config.decode import Found
-from weighbridge.config.environment import references
+from weighbridge.config.environment import references, without_references
 from weighbridge.config.problem import Path, dotted, nearest
 from weighbridge.config.sections import (
     Arrivals,
@@ -25,9 +25,11 @@ from weighbridge.config.sections import (
     Sections,
     TemplateSection,
 )
+from weighbridge.config.serving import FleetSection
 
 _SCORER_NAME = re.compile(r"[A-Za-z_][\w.]*(?:-[\w.]+)*")
 _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNORECASE)
+_SERVER = re.compile(r"(?:rediss?|valkeys?)://[^\s/@?#]+(?:/\d*)?")
 _ABSURD_PRICE: Final = 10_000.0
 _OURS: Final = {
     "model": "Name the model under `model:`.",
@@ -45,6 +47,8 @@ def check(sections: Sections, names: dict[str, set[str]], folder: File, presets:
     known = set(presets)
     for name, provider in sections.providers.items():
         yield from _provider(provider, ("providers", name), known)
+    if sections.gateway.fleet is not None:
+        yield from _fleet(sections.gateway.fleet)
     for name, model in sections.models.items():
         yield from _model(model, ("models", name), names["providers"])
     for name, candidate in sections.candidates.items():
@@ -79,6 +83,17 @@ def _provider(provider: ProviderSection, path: Path, presets: set[str]) -> Itera
         if _SECRET_HEADER.search(header) and not references(value):
             mend = "Put the secret in the environment and write $NAME."
             yield (*path, "headers", header), f"header {header} holds its secret in the file", mend
+
+
+def _fleet(fleet: FleetSection) -> Iterator[Found]:
+    """A password may stand in the environment, and nowhere else."""
+    path: Path = ("gateway", "fleet", "url")
+    before, at, _ = fleet.url.rpartition("@")
+    user, colon, password = before.rpartition("://")[2].partition(":")
+    if at and without_references(password if colon else user):
+        yield path, f"{dotted(path)} holds a password", "Put the URL in the environment and write $VALKEY_URL."
+    elif not references(fleet.url) and not _SERVER.fullmatch(fleet.url):
+        yield path, f"{dotted(path)} is no URL of a Valkey or Redis server", "Write it as valkey://host:6379."
 
 
 def _model(model: ModelSection, path: Path, providers: set[str]) -> Iterator[Found]:

@@ -190,7 +190,7 @@ def _shown(value: object, path: Path) -> str:
         return "empty"
     if isinstance(value, dict | list):
         return _KINDS[type(value)]
-    if path[:1] == ("providers",):
+    if path[:1] == ("providers",) or path[:2] == ("gateway", "fleet"):
         return _KINDS[type(value)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return repr(text if len(text) <= 40 else f"{text[:37]}…") if isinstance(value, str) else text

@@ -28,6 +28,11 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
+def without_references(text: str) -> str:
+    """What of a text stands in the file itself."""
+    return _REFERENCE.sub("", text)
+
+
 def without_secrets(source: str) -> str:
     """A source text with everything that looks like a key replaced: comments may hold what values may not."""
     return _LOOKS_SECRET.sub("[redacted]", source)

@@ -141,6 +141,15 @@ class TelemetrySection(Section, frozen=True, kw_only=True):
     share: Annotated[Share, Meta(description="Of the traces that nobody else has decided on.")] = 1.0
 
 
+class FleetSection(Section, frozen=True, kw_only=True):
+    """Machines that share limits and budgets, by way of a Valkey or Redis server."""
+
+    url: Annotated[
+        Name, Meta(description="The server, as $NAME; valkey://:password@host:6379/0, or valkeys:// for TLS.")
+    ]
+    name: Annotated[str, Meta(pattern=r"^[\w.-]{1,64}$", description="Of the fleet: what its keys begin with.")] = "wb"
+
+
 class GatewaySection(Section, frozen=True, kw_only=True):
     """What `weighbridge serve` listens on, and how much it takes."""
 
@@ -151,3 +160,4 @@ class GatewaySection(Section, frozen=True, kw_only=True):
     drain: Annotated[Seconds, Meta(description="On SIGTERM, how long requests under way get.")] = 30.0
     tls: TLSSection | None = None
     telemetry: TelemetrySection | None = None
+    fleet: Annotated[FleetSection | None, Meta(description="Share limits and budgets with other machines.")] = None

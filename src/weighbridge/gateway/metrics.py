@@ -53,6 +53,8 @@ class Metrics:
         self._series: dict[tuple[str, str, str], _Series] = {}
         self._share = share
         self._worker = worker
+        self.fleet_up: bool | None = None
+        """Whether other machines are in touch; None: there are none."""
 
     def note(self, record: Exchange) -> None:
         key = (record.endpoint if record.outcome != "refused" else "", record.route.target or "", record.outcome)
@@ -97,7 +99,11 @@ class Metrics:
         """The Prometheus exposition of all workers."""
         found = self._all()
         others = found.pop((_LOST,), None)
-        return _exposed(found, lost + (others.requests if others is not None else 0)).encode()
+        text = _exposed(found, lost + (others.requests if others is not None else 0))
+        if self.fleet_up is not None:
+            text += "# HELP weighbridge_fleet_up Whether the fleet's server answers this worker.\n"
+            text += f"# TYPE weighbridge_fleet_up gauge\nweighbridge_fleet_up {self.fleet_up:d}\n"
+        return text.encode()
 
     def _all(self) -> dict[tuple[str, ...], _Series]:
         found: dict[tuple[str, ...], _Series] = {}

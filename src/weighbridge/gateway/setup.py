@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from weighbridge.config.build import fleet_url
 from weighbridge.config.load import Config
 from weighbridge.config.serving import BudgetSection, KeySection, LimitsSection
+from weighbridge.errors import UsageError
 from weighbridge.gateway.admission.admission import Admission
+from weighbridge.gateway.admission.fleet import Fleet
 from weighbridge.gateway.admission.keys import Keys, KeySpec
 from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Period, Rules, limit
+from weighbridge.gateway.admission.valkey import Valkey
 from weighbridge.gateway.app import Setup
 from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.endpoints import endpoints
+from weighbridge.gateway.second_look import SecondLook
 from weighbridge.gateway.shadow import shadowed
 from weighbridge.records.capture import Capture
 from weighbridge.routing.health import Health
@@ -58,9 +63,11 @@ def setup(
     caches, shadows = (stores or Stores()).caches(served), shadowed(config, captures)
     keys = Keys(specs, home=home, open_=local)
     if before is None:
+        server = _server(config)
         admission = Admission(rules, home=home, workers=workers)
+        second = _second(config, admission, server, home)
     else:
-        admission = before.admission
+        admission, second = before.admission, before.second
         admission.reload(rules)
     return Setup(
         endpoints=served,
@@ -69,7 +76,28 @@ def setup(
         captures=captures,
         caches=caches,
         shadows=shadows,
+        second=second,
     )
+
+
+def _server(config: Config) -> Valkey | None:
+    """The server of the fleet, if this machine is one of a fleet. Nothing is sent to it yet."""
+    fleet = config.gateway.fleet
+    if fleet is None:
+        return None
+    url = fleet_url(config, fleet)
+    try:
+        return Valkey(url)
+    except UsageError as error:
+        raise config.error(("gateway", "fleet", "url"), f"gateway.fleet.url {error.what}", error.mend) from None
+
+
+def _second(config: Config, admission: Admission, server: Valkey | None, home: Path | None) -> SecondLook | None:
+    fleet = config.gateway.fleet
+    if fleet is None or server is None:
+        admission.limits.free(0)  # what was heard of other machines when there was a fleet
+        return None
+    return SecondLook(Fleet(admission, server, home=home, name=fleet.name))
 
 
 def _spec(config: Config, name: str, section: KeySection) -> KeySpec:

@@ -57,6 +57,7 @@ class Worker:
         self._options = options
         self._redacting = redacting
         self._config = load(options.config)
+        self._fleet = self._config.gateway.fleet
         self._health = Health()
         self._stores = Stores()
         self._watching = Watching(telemetry(self._config.gateway.telemetry, os.environ), lines_of(options.log))
@@ -88,20 +89,24 @@ class Worker:
             # would stop every stream for a tenth of a second.
             gc.freeze()
             gc.set_threshold(50_000, 50, 1_000)
-            ticking = asyncio.ensure_future(self._ticks(gateway, metrics))
-            sealing = asyncio.ensure_future(self._seals())
+            house = [
+                asyncio.ensure_future(keeping)
+                for keeping in (self._ticks(gateway, metrics), self._seals(), self._syncs(gateway, metrics))
+            ]
             try:
                 await self._stop.wait()
                 gateway.draining = True
                 gateway.shadow.stop()
                 await server.close(drain=section.drain)
             finally:
-                ticking.cancel()
-                sealing.cancel()
+                for keeping in house:
+                    keeping.cancel()
                 await gateway.shadow.close()
                 await recorder.close()
                 await asyncio.to_thread(self._unwatched)
                 metrics.leave(lost=gateway.lost)
+                if gateway.setup.second is not None:
+                    await gateway.setup.second.fleet.close()
                 gateway.setup.admission.close()
                 gateway.setup.keys.close()
 
@@ -173,6 +178,23 @@ class Worker:
             except Exception:
                 log.exception("housekeeping failed; serving goes on")
 
+    async def _syncs(self, gateway: Gateway, metrics: Metrics) -> None:
+        """Keeps in touch with the other machines. No request waits for it, nor does anything else here."""
+        if gateway.setup.second is None:
+            return
+        fleet, was = gateway.setup.second.fleet, True
+        while True:
+            try:
+                up = await fleet.sync(time())
+                if was and not up:
+                    log.warning("the fleet's server is away, so this machine goes by what it knows: %s", fleet.trouble)
+                elif up and not was:
+                    log.warning("the fleet's server is back")
+                was = metrics.fleet_up = up
+            except Exception:
+                log.exception("keeping in touch with the fleet failed; serving goes on")
+            await asyncio.sleep(_TICK_S)
+
     async def _seals(self) -> None:
         """One worker sees to it for all."""
         while self._sealing and self._options.worker == 0:
@@ -210,6 +232,8 @@ class Worker:
             for line in error.lines():
                 log.error("the configuration is not taken over: %s", line)  # noqa: TRY400 - a line, no traceback
             return
+        if config.gateway.fleet != self._fleet:
+            log.warning("gateway.fleet was changed, which takes effect when the gateway is started anew")
         self._config = config
         old, gateway.setup = gateway.setup, made
         old.keys.close()
