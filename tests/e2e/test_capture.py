@@ -6,7 +6,8 @@ import json
 from tests.e2e.conftest import Project, the_line
 
 from weighbridge.records.capture import Capture
-from weighbridge.records.exchange import Attempt, Exchange, Feedback, Route, new_id
+from weighbridge.records.exchange import Attempt, Exchange, Feedback, Route
+from weighbridge.records.noting import new_id
 from weighbridge.records.recorder import Recorder
 from weighbridge.samples.capture import json_redactor
 from weighbridge.samples.sampleset import SampleSet

@@ -13,7 +13,8 @@ from weighbridge.config.load import Config, loads
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.shadow import Shadow, Shadowed, shadowed
 from weighbridge.records.capture import Capture
-from weighbridge.records.exchange import Exchange, new_id
+from weighbridge.records.exchange import Exchange
+from weighbridge.records.noting import new_id
 from weighbridge.simulator.app import Simulator
 from weighbridge.simulator.settings import Settings
 from weighbridge.transport.client import Client

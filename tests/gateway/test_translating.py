@@ -13,10 +13,9 @@ import pytest
 from weighbridge.gateway.messages import Counting, Messages
 from weighbridge.gateway.refusal import Refusal
 from weighbridge.gateway.responses import Responses
-from weighbridge.gateway.translating import Speech, Translated, Translating
+from weighbridge.gateway.translating import Speech, Translating
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.transport.responder import Link, Responder, chunk
-from weighbridge.transport.server import ServerRequest
 
 
 class Kept(Link):
@@ -164,8 +163,9 @@ def test_a_whole_reply_without_words_in_this_api_is_a_502() -> None:
 
 def test_all_but_the_words_is_the_clients_own_responder() -> None:
     responder, link, inner = translating(Messages({}))
-    responder.on_disconnect = lambda: None
-    assert inner.on_disconnect is responder.on_disconnect is not None
+    gone = lambda: None  # noqa: E731
+    responder.when_gone(gone)
+    assert inner.on_disconnect is gone
     assert (responder.started, responder.ended, responder.disconnected) == (False, False, True)
     assert (responder.transport, responder.method) == (None, "POST")
     responder.start(200, {"Content-Type": "text/event-stream"})
@@ -175,19 +175,6 @@ def test_all_but_the_words_is_the_clients_own_responder() -> None:
     assert (link.closed, responder.ended) == ("cut", True)
     responder.abort()
     assert link.closed == "reset"
-
-
-def test_a_request_is_translated_once_and_only_when_its_body_is_read() -> None:
-    """By then its key was found good: nobody without one learns what is wrong with a body."""
-    seen: list[bytes] = []
-
-    def say(body: bytes) -> bytes:
-        seen.append(body)
-        return body.upper()
-
-    request = Translated(ServerRequest("POST", "/v1/messages", "", {"a": "b"}, b"abc", 1.0), say)
-    assert (request.path, request.headers, request.at, seen) == ("/v1/messages", {"a": "b"}, 1.0, [])
-    assert (request.body, request.body, seen) == (b"ABC", b"ABC", [b"abc"])
 
 
 def test_anthropics_own_words_are_marked_for_those_who_do_not_know_them() -> None:

@@ -9,7 +9,8 @@ import msgspec
 
 from weighbridge.config.load import loads
 from weighbridge.gateway.asked import Asked
-from weighbridge.gateway.endpoints import Endpoint, endpoints
+from weighbridge.gateway.endpoints import endpoints
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.candidate import Api
 from weighbridge.records.exchange import Attempt, Exchange, Route
 from weighbridge.routing.health import Health

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from weighbridge.errors import UsageError
-from weighbridge.providers.price import Bill, Price, Tier, look_up, total
+from weighbridge.providers.bill import Bill
+from weighbridge.providers.price import Price, Tier, look_up, total
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.views import decode_reply
 

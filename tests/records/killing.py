@@ -16,7 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from weighbridge.records.exchange import Exchange, new_id
+from weighbridge.records.exchange import Exchange
+from weighbridge.records.noting import new_id
 from weighbridge.records.recorder import Recorder
 
 _MOST = 200_000

@@ -4,7 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from weighbridge.records.exchange import Attempt, Exchange, Route, new_id
+from weighbridge.records.exchange import Attempt, Exchange, Route
+from weighbridge.records.noting import new_id
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 

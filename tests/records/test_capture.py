@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from weighbridge.records.capture import Bodies, Capture
-from weighbridge.records.exchange import new_id
+from weighbridge.records.noting import new_id
 
 
 def same(body: bytes) -> bytes:

@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from tests.records.synthetic import exchange, exchanges
 
-from weighbridge.records.exchange import (
-    Attempt,
-    Exchange,
-    Feedback,
-    Route,
-    decode,
-    new_id,
-    summed_cost,
-    summed_usage,
-)
+from weighbridge.records.exchange import Attempt, Exchange, Feedback, Route, decode
+from weighbridge.records.noting import new_id, summed_cost, summed_usage
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 

@@ -239,7 +239,8 @@ def test_a_line_that_cannot_be_taken_back_is_the_last_of_its_file(
 _SMALL_FILES = """
 import asyncio, resource, sys
 from pathlib import Path
-from weighbridge.records.exchange import Exchange, new_id
+from weighbridge.records.exchange import Exchange
+from weighbridge.records.noting import new_id
 from weighbridge.records.recorder import Recorder
 
 async def main():

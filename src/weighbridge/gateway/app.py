@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from time import monotonic, time
 from typing import Final, Literal
@@ -11,43 +11,35 @@ from urllib.parse import unquote
 
 import msgspec
 
-from weighbridge.gateway.admission.admission import Admission
+from weighbridge.gateway import recording
 from weighbridge.gateway.admission.denied import Denied
-from weighbridge.gateway.admission.keys import Grant, Keys
-from weighbridge.gateway.admission.ticket import Ticket
+from weighbridge.gateway.admission.keys import Grant
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting
-from weighbridge.gateway.cache import Cache, Look
+from weighbridge.gateway.cache import Look
+from weighbridge.gateway.came import Came, key_of
 from weighbridge.gateway.embeddings import embeddings
-from weighbridge.gateway.endpoints import Endpoint
 from weighbridge.gateway.logs import Log
 from weighbridge.gateway.messages import count_tokens, messages
 from weighbridge.gateway.metrics import Metrics
 from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.responses import responses
-from weighbridge.gateway.second_look import SecondLook
+from weighbridge.gateway.serves import Setup
 from weighbridge.gateway.serving import Serving
-from weighbridge.gateway.shadow import Shadow, Shadowed
+from weighbridge.gateway.shadow import Shadow
 from weighbridge.gateway.tape import Tape
 from weighbridge.gateway.telemetry import Telemetry
+from weighbridge.gateway.translating import Say
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.candidate import Api
-from weighbridge.records.capture import MOST_BYTES, Capture
+from weighbridge.records.capture import MOST_BYTES
 from weighbridge.records.exchange import Api as RecordedApi
-from weighbridge.records.exchange import (
-    Exchange,
-    Features,
-    Feedback,
-    Route,
-    new_id,
-    summed_cost,
-    summed_usage,
-)
+from weighbridge.records.exchange import Exchange, Feedback
 from weighbridge.records.recorder import Recorder
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client
 from weighbridge.transport.responder import Responder
 from weighbridge.transport.server import Handler, ServerRequest
-from weighbridge.wire.failure import Failure
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +52,6 @@ _GONE: Final = Refusal(503, "the gateway is shutting down", code="shutting_down"
 _feedback = msgspec.json.Decoder(type=dict[str, object]).decode
 
 
-class Setup(msgspec.Struct, frozen=True):
-    """What changes when the configuration is read anew; a request keeps the one it began with."""
-
-    endpoints: Mapping[str, Endpoint]
-    keys: Keys
-    admission: Admission
-    captures: Mapping[str, Capture]
-    caches: Mapping[str, Cache] = {}
-    shadows: Mapping[str, Shadowed] = {}
-    second: SecondLook | None = None
-
-
 class Watching(msgspec.Struct, frozen=True):
     """Who is told of finished exchanges beside the records; nobody unless it is configured."""
 
@@ -80,28 +60,6 @@ class Watching(msgspec.Struct, frozen=True):
 
 
 _NOBODY: Final = Watching()
-
-
-class _Came:
-    """A request as it came, and what has been found out about it. `at` is Unix seconds, `line` its id for the reply.
-
-    `recorded_as` is the API the client spoke, where another one was made of it.
-    """
-
-    __slots__ = ("api", "asked", "at", "grant", "id", "line", "look", "recorded_as", "request", "setup", "ticket")
-
-    def __init__(self, api: Api, request: ServerRequest, setup: Setup, recorded_as: RecordedApi) -> None:
-        self.api: Api = api
-        self.recorded_as: RecordedApi = recorded_as
-        self.request = request
-        self.setup = setup
-        self.at = time()
-        self.id = new_id(self.at)
-        self.line = b"X-Request-Id: %b\r\n" % self.id.encode()
-        self.grant: Grant | None = None
-        self.asked: Asked | None = None
-        self.ticket: Ticket | None = None
-        self.look: Look | None = None
 
 
 class Gateway:
@@ -125,6 +83,7 @@ class Gateway:
         self._health = health
         self._recorder = recorder
         self._metrics = metrics
+        self._ended: Callable[[Came, Serving], None] = self._over
         self._apis: dict[str, Literal["chat", "completions"]] = {
             "/v1/chat/completions": "chat",
             "/v1/completions": "completions",
@@ -166,14 +125,22 @@ class Gateway:
     # --- completions
 
     def complete(
-        self, api: Api, request: ServerRequest, responder: Responder, *, recorded_as: RecordedApi, again: bool = False
+        self,
+        api: Api,
+        request: ServerRequest,
+        responder: Responder,
+        *,
+        recorded_as: RecordedApi,
+        say: Say | None = None,
+        again: bool = False,
     ) -> Awaitable[None] | None:
-        """Lets a request in, or not, and serves it; what is to be awaited, if anything. `again`: at a second look."""
-        came = _Came(api, request, self.setup, recorded_as)
+        """Lets a request in, or not, and serves it; what is to be awaited, if anything. `say` says its body in our own
+        words, `again` that this is the second look at it."""
+        came = Came(api, request, self.setup, recorded_as)
         setup = came.setup
         try:
-            came.grant = grant = setup.keys.authenticate(_key_of(request.headers), came.at)
-            came.asked = asked = Asked(api, request.body)
+            came.grant = grant = setup.keys.authenticate(key_of(request.headers), came.at)
+            came.asked = asked = Asked(api, request.body if say is None else say(request.body))
             endpoint = _endpoint(setup, asked, grant)
             tokens = asked.size // _BYTES_PER_TOKEN
             usual, most = _outputs(api, asked)
@@ -181,7 +148,7 @@ class Gateway:
                 grant, endpoint.name, tokens=tokens + usual, usd=endpoint.at_most(tokens, most), now=came.at
             )
         except (Denied, Refusal) as error:
-            if again or setup.second is None or not self._looks_again(came, setup.second, error, responder):
+            if again or setup.second is None or not self._looks_again(came, say, error, responder):
                 self._refused(came, error)
                 refuse(responder, error, came.line)
             return None
@@ -193,51 +160,54 @@ class Gateway:
                 self._from_cache(came, look, grant, responder, lines)
                 return None
         calls = Attempting(self._client, self._health, endpoint, asked, request.at)
-        serving = Serving(calls, endpoint, asked, responder, lines, partial(self._over, came))
+        serving = Serving(calls, endpoint, asked, responder, lines, came, self._ended)
         if asked.stream:
             serving.tape = self._tape(came, endpoint)
         return serving.begin()
 
-    def _looks_again(self, came: _Came, second: SecondLook, error: Denied | Refusal, responder: Responder) -> bool:
+    def _looks_again(self, came: Came, say: Say | None, error: Denied | Refusal, responder: Responder) -> bool:
         """Whether the request is served later, because other machines may have left money for it."""
-        grant, asked = came.grant, came.asked
+        grant, asked, second = came.grant, came.asked, came.setup.second
         endpoint = came.setup.endpoints.get(asked.name) if asked is not None else None
-        if grant is None or asked is None or endpoint is None or not second.helps(error):
+        if second is None or grant is None or asked is None or endpoint is None or not second.helps(error):
             return False
         usd = endpoint.at_most(asked.size // _BYTES_PER_TOKEN, _outputs(came.api, asked)[1])
-        again = partial(self.complete, came.api, came.request, responder, recorded_as=came.recorded_as, again=True)
+        again = partial(
+            self.complete, came.api, came.request, responder, recorded_as=came.recorded_as, say=say, again=True
+        )
         gone = partial(self._refused, came, error)
         return second.take(grant, endpoint.name, usd, came.at, responder=responder, again=again, gone=gone)
 
-    def _tape(self, came: _Came, endpoint: Endpoint) -> Tape | None:
+    def _tape(self, came: Came, endpoint: Endpoint) -> Tape | None:
         """Takes a stream down where the cache or a capture wants it."""
         tape = came.look.tape() if came.look is not None else None
         capture = came.setup.captures.get(endpoint.name)
         return Tape(MOST_BYTES) if tape is None and capture is not None and capture.wants(came.id) else tape
 
-    def _from_cache(self, came: _Came, look: Look, grant: Grant, responder: Responder, lines: bytes) -> None:
+    def _from_cache(self, came: Came, look: Look, grant: Grant, responder: Responder, lines: bytes) -> None:
         """Answers at once with what was answered before. It counts as a request, and takes nothing of a budget."""
         request, asked = came.request, came.asked
         assert asked is not None  # noqa: S101 - it was looked for
         body = look.reply(asked, responder, lines)
         if came.ticket is not None:
             came.ticket.settle(0, 0.0)
-        total, trace = monotonic() - request.at, _trace(request.headers)
+        total, trace = monotonic() - request.at, came.trace
         record = look.record(
             id_=came.id, at=came.at, api=came.recorded_as, asked=asked, grant=grant, total=total, trace=trace
         )
         capture = came.setup.captures.get(record.endpoint)
-        self._note(record if capture is None else _captured(record, capture, request.body, body), request)
+        self._note(record if capture is None else recording.captured(record, capture, asked.body, body), request)
 
-    def _over(self, came: _Came, serving: Serving) -> None:
+    def _over(self, came: Came, serving: Serving) -> None:
         """The request has ended: its limits and budgets are settled, and its record is made."""
-        record = self._record(came, serving)
-        usage = record.usage
-        if came.ticket is not None:
-            known = usage.input is not None and usage.output is not None
-            # What was turned away cost nothing; what nobody counted keeps its reservation.
-            nothing = 0 if record.cost == 0.0 else None
-            came.ticket.settle((usage.input or 0) + (usage.output or 0) if known else nothing, record.cost)
+        record = recording.served(came, serving)
+        ticket = came.ticket
+        if ticket is not None:
+            given, made, cost = record.usage.input, record.usage.output, record.cost
+            if given is not None and made is not None:
+                ticket.settle(given + made, cost)
+            else:  # what was turned away cost nothing; what nobody counted keeps its reservation
+                ticket.settle(0 if cost == 0.0 else None, cost)
         self._note(record, came.request)
         if came.look is not None:
             came.look.offer(record, serving.body, serving.tape)
@@ -263,55 +233,8 @@ class Gateway:
         if self._watching.log is not None:
             self._watching.log.note(record)
 
-    def _record(self, came: _Came, serving: Serving) -> Exchange:
-        attempts = tuple(serving.calls.attempts)
-        asked, request, first, grant = serving.asked, came.request, serving.first, came.grant
-        target = serving.target
-        won = next((one for one in reversed(attempts) if one.target == target and one.failure is None), None)
-        record = Exchange(
-            id=came.id,
-            at=came.at,
-            endpoint=serving.endpoint.name,
-            api=came.recorded_as,
-            outcome=serving.outcome,
-            key=grant.name if grant is not None else None,
-            tenant=grant.tenant if grant is not None else None,
-            streamed=asked.stream,
-            status=serving.status,
-            failure=serving.failure,
-            route=Route(target, serving.reason),
-            attempts=attempts,
-            usage=summed_usage(attempts),
-            cost=summed_cost(attempts) if attempts else 0.0,
-            ttft=first - request.at if first is not None else None,
-            total=monotonic() - request.at,
-            finish_reason=won.finish_reason if won is not None else None,
-            trace=_trace(request.headers),
-            features=Features(body_bytes=asked.size, max_tokens=asked.limit),
-        )
-        capture = came.setup.captures.get(record.endpoint)
-        if capture is None:
-            return record
-        body = serving.body
-        if body is None and serving.tape is not None and capture.wants(record.id):
-            body = serving.tape.reply(record.usage)
-        return _captured(record, capture, request.body, body)
-
-    def _refused(self, came: _Came, error: Denied | Refusal) -> None:
-        asked, grant = came.asked, came.grant
-        record = Exchange(
-            id=came.id,
-            at=came.at,
-            endpoint=asked.name[:200] if asked is not None else "",
-            api=came.recorded_as,
-            outcome="refused",
-            key=grant.name if grant is not None else None,
-            tenant=grant.tenant if grant is not None else None,
-            streamed=asked.stream if asked is not None else False,
-            status=error.status,
-            failure=Failure("invalid_request", error.message[:500], status=error.status, code=error.code),
-        )
-        self._note(record, came.request)
+    def _refused(self, came: Came, error: Denied | Refusal) -> None:
+        self._note(recording.refused(came, error), came.request)
 
     # --- the rest
 
@@ -339,7 +262,7 @@ class Gateway:
 
     def _models(self, request: ServerRequest, responder: Responder) -> None:
         try:
-            grant = self.setup.keys.authenticate(_key_of(request.headers), time())
+            grant = self.setup.keys.authenticate(key_of(request.headers), time())
         except Denied as error:
             refuse(responder, error)
             return
@@ -360,19 +283,12 @@ class Gateway:
 
     def _fed_back(self, request: ServerRequest, responder: Responder) -> None:
         try:
-            grant = self.setup.keys.authenticate(_key_of(request.headers), time())
+            grant = self.setup.keys.authenticate(key_of(request.headers), time())
             self._recorder.append(_said(request.body, grant))
         except (Denied, Refusal) as error:
             refuse(responder, error)
             return
         responder.reply_encoded(200, _JSON, b'{"status":"recorded"}')
-
-
-def _captured(record: Exchange, capture: Capture, request: bytes, reply: bytes | None) -> Exchange:
-    if not capture.wants(record.id):
-        return record
-    bodies = capture.bodies(request, reply)
-    return msgspec.structs.replace(record, request=bodies.request, reply=bodies.reply, capture=bodies.mark)
 
 
 def _said(body: bytes, grant: Grant) -> Feedback:
@@ -409,16 +325,3 @@ def _outputs(api: Api, asked: Asked) -> tuple[int, int]:
     if api in {"embeddings", "count_tokens"}:
         return 0, 0
     return asked.limit or _USUAL_OUTPUT, asked.limit or _MOST_OUTPUT
-
-
-def _key_of(headers: Mapping[str, str]) -> str | None:
-    return headers.get("authorization") or headers.get("x-api-key") or headers.get("api-key")
-
-
-def _trace(headers: Mapping[str, str]) -> str | None:
-    """The trace id of a `traceparent` header (W3C Trace Context)."""
-    said = headers.get("traceparent")
-    if said is None:
-        return None
-    parts = said.split("-")
-    return parts[1] if len(parts) >= 4 and len(parts[1]) == 32 else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from time import monotonic
 from typing import Any, Final
 
@@ -13,21 +12,21 @@ import msgspec
 
 from weighbridge.errors import UsageError
 from weighbridge.gateway.asked import Asked
-from weighbridge.gateway.endpoints import Endpoint, Upstream
 from weighbridge.gateway.relay import Relay
-from weighbridge.providers.dialect import Dialect, FailedCall
+from weighbridge.gateway.upstream import Endpoint, Upstream
+from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Attempt
 from weighbridge.routing.course import Bounds, Try
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client, Incoming, Timeouts, stale
-from weighbridge.transport.connection import Call
+from weighbridge.transport.connection import Call, Connection
 from weighbridge.transport.faults import CallFailed, ConnectionLost, TimedOut
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 from weighbridge.wire.reading import shown
-from weighbridge.wire.views import ReplyView, decode_reply
+from weighbridge.wire.views import GlanceView, ReplyView, decode_reply, glance
 
 _BYTES_PER_TOKEN: Final = 4
 _LINGER_S: Final = 1.0
@@ -63,7 +62,9 @@ class Sent:
 class Attempting:
     """The attempts of one exchange; `attempts` are their records, in the order they ended."""
 
-    __slots__ = ("_asked", "_client", "_endpoint", "_health", "attempts", "started")
+    __slots__ = (
+        *("_asked", "_client", "_connection", "_endpoint", "_health", "_then", "_under_way", "attempts", "started"),
+    )
 
     def __init__(self, client: Client, health: Health, endpoint: Endpoint, asked: Asked, started: float) -> None:
         self._client = client
@@ -72,30 +73,42 @@ class Attempting:
         self._asked = asked
         self.started = started
         self.attempts: list[Attempt] = []
+        # Of an attempt made at once, while it is under way:
+        self._under_way: Sent | None = None
+        self._then: Callable[[Whole | Failure], None] | None = None
+        self._connection: Connection | None = None
 
-    def at_once(self, step: Try, then: Callable[[Whole | Failure], None]) -> Callable[[], None] | None:
-        """Like `whole`, without a task: `then` is called with what came of it. Returns what gives the attempt up (the
-        client has gone; `then` is not called), or None where it cannot be made at once, and nothing was sent."""
+    def at_once(self, step: Try, then: Callable[[Whole | Failure], None]) -> bool:
+        """Like `whole`, without a task: `then` is called with what came of it, unless it was given up before. False
+        where it cannot be made at once, and nothing was sent."""
         upstream = self._endpoint.upstreams[step.target]
         if not upstream.plain:
-            return None
+            return False
         try:
             outgoing = upstream.outgoing(self._asked)
         except UsageError:
-            return None  # `whole` says what is wrong
+            return False  # `whole` says what is wrong
         sent = Sent(step, upstream, monotonic())
-        ended = partial(self._at_once_ended, sent, then)
-        close = self._client.begin(outgoing.route, outgoing.body, ended, timeouts=_timeouts(step.limits))
-        if close is None:
-            return None
+        connection = self._client.begin(outgoing.route, outgoing.body, self._at_once_ended, _timeouts(step.limits))
+        if connection is None:
+            return False
+        self._under_way, self._then, self._connection = sent, then, connection
         self._health.started(step.target, sent.began)
-        return partial(self._given_up, sent, close)
+        return True
 
-    def _given_up(self, sent: Sent, close: Callable[[], None]) -> None:
-        close()
-        self.gone(sent)
+    def give_up(self) -> None:
+        """The client has gone while an attempt made at once was under way."""
+        sent, connection = self._under_way, self._connection
+        self._under_way = self._then = self._connection = None
+        if sent is not None and connection is not None:
+            connection.abort()
+            self.gone(sent)
 
-    def _at_once_ended(self, sent: Sent, then: Callable[[Whole | Failure], None], call: Call) -> None:
+    def _at_once_ended(self, call: Call) -> None:
+        sent, then = self._under_way, self._then
+        self._under_way = self._then = self._connection = None
+        if sent is None or then is None:
+            return
         if call.reply is not None and call.error is None:
             then(self._understood(sent, call.reply))
             return
@@ -125,26 +138,25 @@ class Attempting:
     def _understood(self, sent: Sent, reply: Reply) -> Whole | Failure:
         """What a reply that came whole is: an answer, or a failure all the same."""
         sent.timing = reply.timing
-        dialect = sent.upstream.dialect
         try:
-            body = self._body(dialect, reply)
-            view = self._view(dialect, body, reply)
+            body = self._body(sent.upstream, reply)
+            view = self._view(sent.upstream, body, reply)
         except FailedCall as error:
             return self._failed(sent, error.failure, free=True)
         self._done(sent, view)
         return Whole(body, sent.step.target, sent.step.reason)
 
-    def _body(self, dialect: Dialect, reply: Reply) -> bytes:
+    def _body(self, upstream: Upstream, reply: Reply) -> bytes:
         """Raises FailedCall for every status but 200."""
         if reply.status != 200:
-            raise FailedCall(dialect.failure(reply.status, reply.headers, reply.body))
-        return reply.body if dialect.verbatim else dialect.whole(self._asked.api, reply.body)
+            raise FailedCall(upstream.dialect.failure(reply.status, reply.headers, reply.body))
+        return reply.body if upstream.verbatim else upstream.dialect.whole(self._asked.api, reply.body)
 
-    def _view(self, dialect: Dialect, body: bytes, reply: Reply) -> ReplyView:
+    def _view(self, upstream: Upstream, body: bytes, reply: Reply) -> GlanceView:
         """Raises FailedCall for an error inside a 200, and for what is no answer."""
         view = _view(body)
         if view.error is not None:
-            raise FailedCall(dialect.in_band(body, reply.headers))
+            raise FailedCall(upstream.dialect.in_band(body, reply.headers))
         if not view.choices and self._asked.api in _ANSWERED_IN_CHOICES:
             raise FailedCall(Failure("protocol", f"a reply without choices: {shown(body[:400])}", status=200))
         return view
@@ -198,27 +210,29 @@ class Attempting:
         self._health.started(step.target, began)
         return Sent(step, upstream, began, relay)
 
-    def _done(self, sent: Sent, view: ReplyView) -> None:
+    def _done(self, sent: Sent, view: GlanceView) -> None:
         now = monotonic()
-        upstream, began = sent.upstream, sent.began
-        self._health.ended(sent.step.target, now, ok=True, total=now - began)
+        upstream, step = sent.upstream, sent.step
+        took = now - sent.began
+        self._health.of(step.target).succeeded(now, None, took)
         told = view.usage_view()
         usage = told.read() if told is not None else _NOTHING
-        choices, model = view.choices, upstream.candidate.model
+        choices, bill = view.choices, upstream.bill
         self.attempts.append(
             Attempt(
-                target=sent.step.target,
-                provider=model.provider.name,
-                model=model.model,
-                started=began - self.started,
+                target=step.target,
+                provider=upstream.provider,
+                model=upstream.model,
+                started=sent.began - self.started,
                 answered=view.model,
                 connect=_connect(sent.timing),
-                total=now - began,
+                total=took,
                 status=200,
                 finish_reason=choices[0].finish_reason if choices else None,
                 usage=usage,
-                cost=upstream.bill.cost(usage) if upstream.bill is not None else None,
-                reason=sent.step.reason,
+                cost=bill.cost(usage) if bill is not None else None,
+                hedge=step.reason == "hedge",
+                reason=step.reason,
                 upstream_id=view.id,
             )
         )
@@ -267,14 +281,14 @@ class Attempting:
         return relay.usage or Usage(input=self._asked.size // _BYTES_PER_TOKEN, output=relay.tokens)
 
     def _ended(self, sent: Sent, now: float, usage: Usage, failure: Failure | None, *, free: bool) -> None:
-        model, bill, relay, began = sent.upstream.candidate.model, sent.upstream.bill, sent.relay, sent.began
+        upstream, bill, relay, began = sent.upstream, sent.upstream.bill, sent.relay, sent.began
         first = relay.first_token if relay is not None else None
         status = failure.status if failure is not None else 200 if first is not None else None
         self.attempts.append(
             Attempt(
                 target=sent.step.target,
-                provider=model.provider.name,
-                model=model.model,
+                provider=upstream.provider,
+                model=upstream.model,
                 started=began - self.started,
                 answered=relay.model if relay is not None else None,
                 connect=_connect(sent.timing),
@@ -432,8 +446,11 @@ def _unsent(error: CallFailed) -> bool:
     return error.timing is None or error.timing.sent is None
 
 
-def _view(body: bytes) -> ReplyView:
+def _view(body: bytes) -> GlanceView:
     try:
-        return decode_reply(body)
+        view = glance(body)
+        if not body.isascii():
+            body.decode()  # what nobody looks at must be text all the same: clients read all of it
+        return view
     except _MALFORMED as error:
         raise FailedCall(Failure("protocol", f"not a reply of this API: {error}", status=200)) from None

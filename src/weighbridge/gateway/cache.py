@@ -20,9 +20,9 @@ import msgspec
 
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.asked import Asked
-from weighbridge.gateway.endpoints import Endpoint, Upstream
 from weighbridge.gateway.meaning import Meaning, meaning
 from weighbridge.gateway.tape import Tape, played
+from weighbridge.gateway.upstream import Endpoint, Upstream
 from weighbridge.records.exchange import Api, Exchange, Features, Outcome, Route
 from weighbridge.transport.responder import Responder
 from weighbridge.wire.answer import Usage

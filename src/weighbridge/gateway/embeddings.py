@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from weighbridge.gateway.refusal import Refusal
-from weighbridge.gateway.translating import Completing, Translated
+from weighbridge.gateway.translating import Completing
 from weighbridge.transport.responder import Responder
 from weighbridge.transport.server import Handler, ServerRequest
 
@@ -20,8 +20,7 @@ def embeddings(gateway: Completing) -> Handler:
     """The handler of POST /v1/embeddings."""
 
     def handle(request: ServerRequest, responder: Responder) -> Awaitable[None] | None:
-        checked = Translated(request, _checked)
-        return gateway.complete("embeddings", checked, responder, recorded_as="embeddings")
+        return gateway.complete("embeddings", request, responder, recorded_as="embeddings", say=_checked)
 
     return handle
 

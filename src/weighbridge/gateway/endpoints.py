@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -13,25 +12,20 @@ from weighbridge.config.load import Config
 from weighbridge.config.sections import EndpointSection
 from weighbridge.config.serving import RouteSection
 from weighbridge.errors import UsageError
-from weighbridge.gateway.asked import Asked
-from weighbridge.providers.candidate import Api, Candidate
-from weighbridge.providers.dialect import Dialect, Outgoing
+from weighbridge.gateway.upstream import ASIDE, RARE, Endpoint, Upstream
+from weighbridge.providers.bill import Bill
+from weighbridge.providers.candidate import Candidate
+from weighbridge.providers.dialect import Dialect
 from weighbridge.providers.dialects import dialect_of
-from weighbridge.providers.price import Bill, Price, context_window
+from weighbridge.providers.price import Price, context_window
 from weighbridge.providers.provider import Provider
 from weighbridge.routing.course import Routes
 from weighbridge.routing.health import Health
 from weighbridge.routing.policy import FALL_OVER, Adaptive, Hedge, Limits, Policy, Rescue, Retries, Target
-from weighbridge.routing.step import Features
 from weighbridge.wire.failure import ErrorClass
 from weighbridge.wire.messages import ANTHROPIC_ONLY
 
-_BYTES_PER_TOKEN: Final = 4
 _NOTHING: Final[frozenset[str]] = frozenset()
-_ASIDE: Final[tuple[Api, ...]] = ("completions", "embeddings", "count_tokens")
-_RARE: Final = frozenset({*_ASIDE, ANTHROPIC_ONLY})
-"""What many targets lack and few requests need: looked at apart, so that the others are not looked at for it."""
-
 _HELLO: Final[list[dict[str, Any]]] = [{"role": "user", "content": "Hello"}]
 _PICTURE: Final = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 _SOUND: Final = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
@@ -63,64 +57,6 @@ _PROBES: Final[dict[str, dict[str, Any]]] = {
 """A smallest request for each need, to ask a dialect once what it cannot do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """A target ready to be called. `plain`: the candidate adds nothing of its own, so the client's values pass as they
-    are. `lines` are the header lines that name it in a reply."""
-
-    candidate: Candidate
-    dialect: Dialect
-    plain: bool
-    lines: bytes
-    bill: Bill | None
-
-    @property
-    def name(self) -> str:
-        return self.candidate.name
-
-    def outgoing(self, asked: Asked, messages: list[dict[str, Any]] | None = None) -> Outgoing:
-        """The request for it; `messages` take the place of the client's. Raises UsageError where it cannot be put, and
-        Refusal for a body that is not JSON."""
-        model = self.candidate.model
-        if self.plain and messages is None:
-            return self.dialect.outgoing(model, asked.api, asked.fields, stream=asked.stream)
-        document = asked.document()
-        if messages is not None:
-            document = {**document, "messages": messages}
-        api, body = self.candidate.request(document, asked.api)
-        return self.dialect.outgoing(model, api, body, stream=asked.stream)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What an app asks for as `model`. `total` is how long a request may take, in seconds; `dearest` holds USD for a
-    token of input and of output and for a request, at the dearest target (None: a price is unknown)."""
-
-    name: str
-    section: EndpointSection
-    routes: Routes
-    upstreams: Mapping[str, Upstream]
-    total: float
-    dearest: tuple[float, float, float] | None
-    picky: bool
-
-    def features(self, asked: Asked) -> Features:
-        """What a request's route depends on; what it needs is looked at only where some target cannot do something."""
-        needs = asked.needs() if self.picky else _NOTHING
-        if asked.api != "chat":
-            needs |= {asked.api}
-        elif ANTHROPIC_ONLY in asked.fields and bytes(asked.fields[ANTHROPIC_ONLY]) != b"[]":
-            needs |= {ANTHROPIC_ONLY}
-        return Features(needs, asked.size // _BYTES_PER_TOKEN, asked.stream)
-
-    def at_most(self, tokens: int, output: int) -> float | None:
-        """USD that one request may cost; None where a price is unknown."""
-        if self.dearest is None:
-            return None
-        given, made, request = self.dearest
-        return tokens * given + output * made + request
-
-
 def endpoints(config: Config, health: Health) -> dict[str, Endpoint]:
     """Every endpoint of a configuration. Raises ConfigError and UsageError."""
     dialects: dict[str, Dialect] = {}
@@ -145,8 +81,8 @@ def _endpoint(
         routes = Routes(policy, health)
     except UsageError as error:
         raise config.error(("endpoints", name, "route"), error.what, error.mend) from None
-    picky = any(target.cannot - _RARE for target in policy.targets)
-    return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams), picky)
+    picky = any(target.cannot - RARE for target in policy.targets)
+    return Endpoint(name, section, routes, upstreams, policy.limits.total, _dearest(upstreams), picky=picky)
 
 
 def _dearest(upstreams: Mapping[str, Upstream]) -> tuple[float, float, float] | None:
@@ -252,4 +188,4 @@ def _cannot(upstream: Upstream) -> frozenset[str]:
 def _apis_lacking(upstream: Upstream) -> frozenset[str]:
     """Those of our APIs that this target does not have."""
     model, dialect = upstream.candidate.model, upstream.dialect
-    return frozenset(api for api in _ASIDE if dialect.cannot(model, api, {}))
+    return frozenset(api for api in ASIDE if dialect.cannot(model, api, {}))

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
-from weighbridge.gateway.endpoints import Endpoint
 from weighbridge.gateway.refusal import Refusal
 from weighbridge.gateway.translating import Completing, Event, decoded, error_of, speak
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.transport.responder import Responder
 from weighbridge.transport.server import Handler, ServerRequest
 from weighbridge.wire.messages import (

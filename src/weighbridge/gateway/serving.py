@@ -10,10 +10,11 @@ from typing import Any, Final, TypeVar
 
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting, Opened, Whole
-from weighbridge.gateway.endpoints import Endpoint
+from weighbridge.gateway.came import Came
 from weighbridge.gateway.refusal import Refusal, refuse
 from weighbridge.gateway.relay import error_event
 from weighbridge.gateway.tape import Tape
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Outcome
 from weighbridge.routing.course import Course, Stop, Try
@@ -30,14 +31,26 @@ T = TypeVar("T", Whole, Opened)
 
 
 class Serving:
-    """Answers one admitted request; `over` is called once when it has ended, however it did. Then `outcome`, `status`,
+    """Answers one admitted request; `over` is called once, with `came`, when it has ended, however it did. Then `outcome`, `status`,
     `failure`, `target` and `calls.attempts` say what happened.
 
     `lines` are header lines of every reply to it.
     """
 
     __slots__ = (
-        *("_course", "_give_up", "_over", "_responder", "asked", "body", "calls", "endpoint", "failure", "first"),
+        *(
+            "_at_once",
+            "_came",
+            "_course",
+            "_over",
+            "_responder",
+            "asked",
+            "body",
+            "calls",
+            "endpoint",
+            "failure",
+            "first",
+        ),
         *("lines", "outcome", "reason", "status", "tape", "target"),
     )
 
@@ -48,14 +61,16 @@ class Serving:
         asked: Asked,
         responder: Responder,
         lines: bytes,
-        over: Callable[[Serving], None],
+        came: Came,
+        over: Callable[[Came, Serving], None],
     ) -> None:
         started = calls.started
         self.calls = calls
         self._responder = responder
         self._course = Course(endpoint.routes, endpoint.features(asked), started, started + endpoint.total)
+        self._came = came
         self._over = over
-        self._give_up: Callable[[], None] | None = None
+        self._at_once = False
         self.endpoint = endpoint
         self.asked = asked
         self.lines = lines
@@ -74,15 +89,15 @@ class Serving:
         step = course.next(None, monotonic(), _random())
         if self.asked.stream or not isinstance(step, Try) or step.after > 0 or course.hedge_after() is not None:
             return self._run(step)
-        self._give_up = self.calls.at_once(step, self._answered)
-        if self._give_up is None:
+        if not self.calls.at_once(step, self._answered):
             return self._run(step)
-        self._responder.on_disconnect = self._left
+        self._at_once = True
+        self._responder.when_gone(self._left)
         return None
 
     def _answered(self, found: Whole | Failure) -> None:
         """What came of the attempt that was made at once. Runs in the provider's callback."""
-        self._give_up = None
+        self._at_once = False
         if isinstance(found, Failure):
             step = self._course.next(found, monotonic(), _random())
             self._responder.go_on(self._run(step))
@@ -90,13 +105,14 @@ class Serving:
         try:
             self._reply(found)
         finally:
-            self._over(self)
+            self._over(self._came, self)
 
     def _left(self) -> None:
         """The client has gone while the attempt made at once was under way."""
-        if self._give_up is not None:
-            self._give_up()
-            self._over(self)
+        if self._at_once:
+            self._at_once = False
+            self.calls.give_up()
+            self._over(self._came, self)
 
     async def _run(self, step: Try | Stop) -> None:
         """Everything that waits. Raises CancelledError where the client has gone (its upstream call is cancelled)."""
@@ -114,7 +130,7 @@ class Serving:
             self.outcome, self.status = "failed", self.status or 500
             raise
         finally:
-            self._over(self)
+            self._over(self._came, self)
 
     # --- one reply, whole
 

@@ -16,10 +16,10 @@ from weighbridge.gateway.admission.fleet import Fleet
 from weighbridge.gateway.admission.keys import Keys, KeySpec
 from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Period, Rules, limit
 from weighbridge.gateway.admission.valkey import Valkey
-from weighbridge.gateway.app import Setup
 from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.endpoints import endpoints
 from weighbridge.gateway.second_look import SecondLook
+from weighbridge.gateway.serves import Setup
 from weighbridge.gateway.shadow import shadowed
 from weighbridge.records.capture import Capture
 from weighbridge.routing.health import Health

@@ -22,12 +22,14 @@ from weighbridge.config.serving import RouteSection
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.attempts import Attempting, Opened, Whole
-from weighbridge.gateway.endpoints import Endpoint, endpoints
+from weighbridge.gateway.endpoints import endpoints
 from weighbridge.gateway.refusal import Refusal
 from weighbridge.gateway.tape import Tape
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.capture import Capture
-from weighbridge.records.exchange import Exchange, Features, Outcome, Route, new_id, summed_cost, summed_usage
+from weighbridge.records.exchange import Exchange, Features, Outcome, Route
+from weighbridge.records.noting import new_id, summed_cost, summed_usage
 from weighbridge.routing.course import Course, Stop, Try
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client

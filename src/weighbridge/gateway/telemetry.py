@@ -14,7 +14,7 @@ import msgspec
 from weighbridge.config.serving import TelemetrySection
 from weighbridge.errors import UsageError
 from weighbridge.gateway.behind import Behind
-from weighbridge.gateway.endpoints import Endpoint
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.provider import Provider
 from weighbridge.records.exchange import Exchange
 

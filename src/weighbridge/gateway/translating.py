@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from weighbridge.gateway.endpoints import Endpoint
 from weighbridge.gateway.refusal import Refusal
+from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.candidate import Api
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Api as RecordedApi
@@ -24,6 +24,7 @@ from weighbridge.wire.failure import Failure
 from weighbridge.wire.reading import StreamFailed, Unreadable, shown
 
 Event = tuple[str, dict[str, Any]]
+Say = Callable[[bytes], bytes]
 
 _DONE: Final = b"[DONE]"
 _ID: Final = re.compile(rb"^x-request-id: ([^\r\n]+)\r\n", re.IGNORECASE | re.MULTILINE)
@@ -78,30 +79,17 @@ class Completing(Protocol):
     def setup(self) -> Configured: ...
 
     def complete(
-        self, api: Api, request: ServerRequest, responder: Responder, *, recorded_as: RecordedApi
-    ) -> Awaitable[None] | None: ...
-
-
-class Translated(ServerRequest):
-    """A request whose body is said in other words when it is first read: by then its key was found good, and where it
-    cannot be said, the Refusal that reading raises is recorded like any other."""
-
-    __slots__ = ("_said", "_say")
-
-    def __init__(self, request: ServerRequest, say: Callable[[bytes], bytes]) -> None:
-        self._say: Callable[[bytes], bytes] | None = say
-        self._said = b""
-        super().__init__(request.method, request.path, request.query, request.headers, request.body, request.at)
-
-    @property
-    def body(self) -> bytes:
-        if self._say is not None:
-            self._said, self._say = self._say(self._said), None
-        return self._said
-
-    @body.setter
-    def body(self, body: bytes) -> None:
-        self._said = body
+        self,
+        api: Api,
+        request: ServerRequest,
+        responder: Responder,
+        *,
+        recorded_as: RecordedApi,
+        say: Say | None = None,
+    ) -> Awaitable[None] | None:
+        """Serves a request. `say` says its body in the gateway's own words; that is done when its key was found good,
+        and where it cannot be said, the Refusal that `say` raises is recorded like any other."""
+        ...
 
 
 def speak(
@@ -114,8 +102,8 @@ def speak(
     api: Api = "chat",
 ) -> Awaitable[None] | None:
     """Serves one request that is not in the gateway's own words."""
-    translated, translating = Translated(request, speech.asked), Translating(responder, speech)
-    return gateway.complete(api, translated, translating, recorded_as=recorded_as)
+    translating = Translating(responder, speech)
+    return gateway.complete(api, request, translating, recorded_as=recorded_as, say=speech.asked)
 
 
 def decoded(body: bytes) -> dict[str, Any]:
@@ -149,21 +137,15 @@ class Translating(Responder):
         self._speech = speech
         self._reader = EventReader()
         self._over = False
-        self.method = inner.method
-        self.path = inner.path
+        super().__init__(inner.link, keep=True, chunked=True, method=inner.method, path=inner.path)
 
     # --- the same for every API
 
     def go_on(self, pending: Awaitable[None]) -> None:
         self._inner.go_on(pending)
 
-    @property
-    def on_disconnect(self) -> Callable[[], None] | None:
-        return self._inner.on_disconnect
-
-    @on_disconnect.setter
-    def on_disconnect(self, call: Callable[[], None] | None) -> None:
-        self._inner.on_disconnect = call
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        self._inner.when_gone(call)
 
     @property
     def started(self) -> bool:

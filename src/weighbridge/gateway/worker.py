@@ -16,11 +16,12 @@ import msgspec
 
 from weighbridge.config.load import Config, load
 from weighbridge.errors import UsageError, WeighbridgeError
-from weighbridge.gateway.app import Gateway, Setup, Watching
+from weighbridge.gateway.app import Gateway, Watching
 from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.logs import Form
 from weighbridge.gateway.logs import log as lines_of
 from weighbridge.gateway.metrics import Metrics
+from weighbridge.gateway.serves import Setup
 from weighbridge.gateway.setup import Redacting, setup
 from weighbridge.gateway.telemetry import telemetry
 from weighbridge.records.recorder import Recorder

@@ -6,7 +6,6 @@ Above this line only OpenAI's chat completions (and text completions) are spoken
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from weighbridge.errors import WeighbridgeError
@@ -19,12 +18,14 @@ from weighbridge.wire.answer import Answer
 from weighbridge.wire.failure import Failure
 
 
-@dataclass(frozen=True, slots=True)
 class Outgoing:
     """A request ready for the wire."""
 
-    route: Route
-    body: bytes
+    __slots__ = ("body", "route")
+
+    def __init__(self, route: Route, body: bytes) -> None:
+        self.route = route
+        self.body = body
 
 
 class FailedCall(WeighbridgeError):

@@ -47,6 +47,10 @@ class OpenAIDialect(ReadsFailures):
         self._routes = {api: Route.to("POST", provider.url(path), headers) for api, path in _PATHS.items()}
         self._failures = Failures(provider)
         self._encode = msgspec.json.Encoder().encode
+        preset = provider.preset
+        self._refuses = tuple(preset.refuses)
+        self._asks_usage = preset.stream_usage == "asked"
+        self._old_limit = preset.max_tokens == "max_tokens" and preset.prices != "openai"
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
         """The request for one call; `body` is as the candidate makes it, without `model`. Raises UsageError for an API
@@ -63,18 +67,18 @@ class OpenAIDialect(ReadsFailures):
         """The body as this provider wants it spelled. `model` stands first, as in the SDKs."""
         if ANTHROPIC_ONLY in body:
             body, _ = plain_chat(plain(body))
-        sent = {"model": model.model, **body}
-        preset = self.provider.preset
+        sent: dict[str, Any] = {"model": model.model}
+        sent.update(body)
         if api == "chat":
             self._spell_limit(model, sent)
         if stream:
             sent["stream"] = True
-            if preset.stream_usage == "asked":
+            if self._asks_usage:
                 sent["stream_options"] = {**(sent.get("stream_options") or {}), "include_usage": True}
         else:
             sent.pop("stream", None)
             sent.pop("stream_options", None)
-        for name in preset.refuses:
+        for name in self._refuses:
             sent.pop(name, None)
         return sent
 
@@ -85,8 +89,7 @@ class OpenAIDialect(ReadsFailures):
             for name in _SAMPLING:
                 sent.pop(name, None)
             return
-        preset = self.provider.preset
-        if preset.max_tokens == "max_tokens" and preset.prices != "openai" and "max_completion_tokens" in sent:
+        if self._old_limit and "max_completion_tokens" in sent:
             sent.setdefault("max_tokens", sent.pop("max_completion_tokens"))
 
     # --- for the gateway: bytes in, bytes out

@@ -6,9 +6,7 @@ not errors: an older Weighbridge reads what a newer one wrote.
 
 from __future__ import annotations
 
-import os
-import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -145,8 +143,6 @@ class _Kind(msgspec.Struct, frozen=True):
 _decode: Callable[[bytes], Record] = msgspec.json.Decoder(Record).decode
 _kind = msgspec.json.Decoder(_Kind).decode
 _KINDS: Final = frozenset({"exchange", "feedback"})
-_dice = random.Random()  # noqa: S311 -- names, not secrets; our own, so that nobody's random.seed(0) makes ids repeat
-os.register_at_fork(after_in_child=_dice.seed)
 
 
 def decode(line: bytes) -> Record | None:
@@ -159,32 +155,3 @@ def decode(line: bytes) -> Record | None:
         return None
     except RecursionError:
         raise ValueError("nested too deeply") from None
-
-
-def new_id(at: float) -> str:
-    """`wbx_` and 25 hex digits: microseconds since 1970, so that ids sort by time, and 48 random bits."""
-    return f"wbx_{int(at * 1e6):013x}{_dice.getrandbits(48):012x}"
-
-
-def summed_usage(attempts: Iterable[Attempt]) -> Usage:
-    """Tokens of all attempts; a number no attempt reported stays None."""
-    usages = [attempt.usage for attempt in attempts]
-    if len(usages) == 1:
-        return usages[0]
-    sums: dict[str, int] = {}
-    for usage in usages:
-        for name in Usage.__struct_fields__:
-            count = getattr(usage, name)
-            if count is not None:
-                sums[name] = sums.get(name, 0) + count
-    return Usage(**sums)
-
-
-def summed_cost(attempts: Iterable[Attempt]) -> float | None:
-    """USD of all attempts; None where one of them has a cost that is not known."""
-    total = 0.0
-    for attempt in attempts:
-        if attempt.cost is None:
-            return None
-        total += attempt.cost
-    return total

@@ -101,22 +101,20 @@ class Client:
         route: Route,
         body: bytes,
         on_end: Callable[[Call], None],
-        *,
         timeouts: Timeouts | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Callable[[], None] | None:
+    ) -> Connection | None:
         """Send at once on a kept connection, without a task: `on_end` is called when the call has ended, well or not.
 
-        Returns what closes the socket early (`on_end` is then not called), or None where no connection is at hand and
-        nothing was sent. A call that fails as `stale` may be sent once more.
+        Returns the connection, to abort it (`on_end` is then not called), or None where none is at hand and nothing was
+        sent. A call that fails as `stale` may be sent once more.
         """
         now = monotonic()
         connection = self._pool(route.origin).kept(now)
         if connection is None:
             return None
         call = Call(route.method, Timing(now, now), timeouts or self._timeouts, self._limits, None, on_end)
-        self._begin(connection, call, route, body, headers)
-        return connection.abort
+        self._begin(connection, call, route, body, None)
+        return connection
 
     def stream(
         self,

@@ -40,7 +40,7 @@ class ServerRequest:
 
 Handler = Callable[[ServerRequest, Responder], Awaitable[None] | None]
 """Answers a request: at once, or by callbacks of its own (then it gives None), or in what it gives, which is run as a
-task. A handler that gives None before it has answered must set `on_disconnect`."""
+task. A handler that gives None before it has answered must say `when_gone`."""
 
 
 class Head:

@@ -42,12 +42,12 @@ class Link(ABC):
 
 class Responder:
     """How a handler answers: `reply` whole, or `start`, `write` and `end`. After the client has gone, writing does
-    nothing; look at `disconnected`, or set `on_disconnect`. Where that is not set, the handler is cancelled."""
+    nothing; look at `disconnected`, or say `when_gone`. Where that was not said, the handler is cancelled."""
 
-    __slots__ = ("_bodiless", "_chunked", "_ended", "_keep", "_link", "_started", "method", "on_disconnect", "path")
+    __slots__ = ("_bodiless", "_chunked", "_ended", "_keep", "_started", "link", "method", "on_disconnect", "path")
 
     def __init__(self, link: Link, *, keep: bool, chunked: bool, method: str, path: str = "") -> None:
-        self._link = link
+        self.link = link
         self._keep = keep
         self._chunked = chunked
         self._bodiless = method == "HEAD"
@@ -57,10 +57,14 @@ class Responder:
         self._ended = False
         self.on_disconnect: Callable[[], None] | None = None
 
+    def when_gone(self, call: Callable[[], None] | None) -> None:
+        """What is called, in place of cancelling the handler, if the client goes before it has its answer."""
+        self.on_disconnect = call
+
     def go_on(self, pending: Awaitable[None]) -> None:
         """Hands a request over to a task, which ends with the client."""
         self.on_disconnect = None
-        self._link.go_on(pending, self)
+        self.link.go_on(pending, self)
 
     @property
     def started(self) -> bool:
@@ -72,12 +76,12 @@ class Responder:
 
     @property
     def disconnected(self) -> bool:
-        transport = self._link.transport
+        transport = self.link.transport
         return transport is None or transport.is_closing()
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        return self._link.transport
+        return self.link.transport
 
     def reply(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """The whole reply in one write. Raises ValueError for a header that holds a line break."""
@@ -91,7 +95,7 @@ class Responder:
             head, body = b"%b%b%b\r\n" % (status_line(status), lines, close), b""
         else:
             head = b"%b%b%bContent-Length: %d\r\n\r\n" % (status_line(status), lines, close, len(body))
-        link = self._link
+        link = self.link
         if self._bodiless:
             link.send(head)
         elif len(body) <= _JOINED_BYTES:
@@ -114,51 +118,51 @@ class Responder:
             self._keep = False  # to HTTP/1.0 the end of the connection is the end of the reply
         how = b"Transfer-Encoding: chunked\r\n" if self._chunked else b""
         close = b"" if self._keep else b"Connection: close\r\n"
-        self._link.send(b"%b%b%b%b\r\n" % (status_line(status), lines, how, close))
+        self.link.send(b"%b%b%b%b\r\n" % (status_line(status), lines, how, close))
 
     def write(self, data: bytes) -> None:
         """One piece of the body, sent at once."""
         if data and not self._bodiless and not self._ended:
-            self._link.send(chunk(data) if self._chunked else data)
+            self.link.send(chunk(data) if self._chunked else data)
 
     def write_framed(self, data: bytes) -> None:
         """Pieces that `chunk` has framed already, for streams prepared in advance."""
         if self._bodiless or self._ended:
             return
-        self._link.send(data if self._chunked else unframed(data))
+        self.link.send(data if self._chunked else unframed(data))
 
     async def drain(self) -> None:
         """Waits while the client takes less than we send."""
-        await self._link.writable()
+        await self.link.writable()
 
     def end(self) -> None:
         if self._ended:
             return
         if self._chunked and not self._bodiless:
-            self._link.send(b"0\r\n\r\n")
+            self.link.send(b"0\r\n\r\n")
         self._finish()
 
     def cut(self) -> None:
         """Closes the connection in the middle of a reply, after what was written: the client sees it is not whole."""
         self._started = self._ended = True
-        self._link.close()
+        self.link.close()
 
     def abort(self) -> None:
         """Resets the connection: what was not sent yet never is."""
         self._started = self._ended = True
-        self._link.reset()
+        self.link.reset()
 
     def _begin(self) -> None:
         if self._started:
             raise RuntimeError("this request is answered already")
         self._started = True
-        if self._link.is_closing():
+        if self.link.is_closing():
             self._keep = False
 
     def _finish(self) -> None:
         self._ended = True
         self.on_disconnect = None  # it may point back at us
-        self._link.finished(self._keep)
+        self.link.finished(self._keep)
 
 
 def status_line(status: int) -> bytes:

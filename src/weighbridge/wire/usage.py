@@ -21,6 +21,10 @@ class OutputDetails(msgspec.Struct, frozen=True, gc=False):
     audio_tokens: int | None = None
 
 
+_NO_INPUT = InputDetails()
+_NO_OUTPUT = OutputDetails()
+
+
 class UsageView(msgspec.Struct, frozen=True, gc=False):
     """`usage` as sent. Beside OpenAI's own fields: DeepSeek's cache hits, Mistral's and Moonshot's cached tokens,
     xAI's and SGLang's reasoning tokens."""
@@ -39,24 +43,36 @@ class UsageView(msgspec.Struct, frozen=True, gc=False):
 
     def read(self) -> Usage:
         """One spelling, parts included in their whole."""
-        given = self.prompt_tokens_details or InputDetails()
-        made = self.completion_tokens_details or OutputDetails()
-        reasoning = _first(made.reasoning_tokens, self.reasoning_tokens)
+        given, made = self.prompt_tokens_details or _NO_INPUT, self.completion_tokens_details or _NO_OUTPUT
+        reasoning = made.reasoning_tokens
+        if reasoning is None:
+            reasoning = self.reasoning_tokens
         return Usage(
-            input=self.prompt_tokens,
-            output=self._output(reasoning),
-            cached=_first(
-                given.cached_tokens,
-                self.prompt_cache_hit_tokens,
-                self.cached_tokens,
-                self.num_cached_tokens,
-                self.cache_read_input_tokens,
-            ),
-            cache_write=_first(given.cache_write_tokens, given.cache_creation_tokens, self.cache_creation_input_tokens),
-            reasoning=reasoning,
-            audio_input=given.audio_tokens,
-            audio_output=made.audio_tokens,
+            self.prompt_tokens,
+            self._output(reasoning),
+            self._cached(given),
+            self._written(given),
+            reasoning,
+            given.audio_tokens,
+            made.audio_tokens,
         )
+
+    def _cached(self, given: InputDetails) -> int | None:
+        """The first of its names that is there."""
+        found = given.cached_tokens
+        if found is None:
+            found = self.prompt_cache_hit_tokens
+        if found is None:
+            found = self.cached_tokens
+        if found is None:
+            found = self.num_cached_tokens
+        return self.cache_read_input_tokens if found is None else found
+
+    def _written(self, given: InputDetails) -> int | None:
+        found = given.cache_write_tokens
+        if found is None:
+            found = given.cache_creation_tokens
+        return self.cache_creation_input_tokens if found is None else found
 
     def _output(self, reasoning: int | None) -> int | None:
         """Embeddings tell only the prompt's tokens and an equal total, so there were none. X.AI counts reasoning beside
@@ -67,7 +83,3 @@ class UsageView(msgspec.Struct, frozen=True, gc=False):
         if output is None or prompt is None or not reasoning:
             return output
         return output + reasoning if total == prompt + output + reasoning else output
-
-
-def _first(*values: int | None) -> int | None:
-    return next((value for value in values if value is not None), None)

@@ -99,3 +99,30 @@ class ReplyView(View, frozen=True, gc=False):
 
 
 decode_reply = msgspec.json.Decoder(ReplyView).decode
+
+
+class EndView(View, frozen=True, gc=False):
+    """How one choice ended."""
+
+    finish_reason: str | None = None
+
+
+class GlanceView(View, frozen=True, gc=False):
+    """What a whole reply is looked at for on its way through: whether it is one, how it ended and what it used. The
+    answer itself is not decoded."""
+
+    id: str | None = None
+    model: str | None = None
+    choices: list[EndView] | None = None
+    usage: UsageView | None = None
+    x_groq: GroqView | None = None
+    error: Any = None
+
+    def usage_view(self) -> UsageView | None:
+        """Usage, wherever it stands."""
+        if self.usage is not None:
+            return self.usage
+        return self.x_groq.usage if self.x_groq is not None else None
+
+
+glance = msgspec.json.Decoder(GlanceView).decode
