@@ -3,13 +3,14 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test test-slow lint format bench lock clean
+.PHONY: help quickstart test test-slow lint format compiled bench lock clean
 
 help:
 	@echo "make quickstart   install, start two real local models, evaluate five candidates, show who wins"
 	@echo "make test         the default test suite, with coverage"
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make lint         ruff, format check, mypy"
+	@echo "make compiled     the gateway's hot modules as machine code (needs a C compiler; everything runs without)"
 	@echo "make bench        the benchmarks, in full (BENCH=--quick for a smoke run)"
 
 # --- installation: one stamp a set of packages, so that a second run does nothing
@@ -49,7 +50,11 @@ format: .venv/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+compiled: .venv/.dev
+	@$(BIN)/python build_compiled.py
+
 bench: .venv/.dev .venv/.local
+	@$(BIN)/python build_compiled.py --optional
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script $(BENCH) || exit 1; done
 
 # Needs uv; the lock files name versions and hashes, never an index.
@@ -60,4 +65,4 @@ lock:
 	$(COMPILE) locks/local.in --no-deps -o locks/local.lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .coverage* src/weighbridge/_compiled

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
+import pkgutil
 import shlex
 import shutil
 import subprocess
@@ -20,24 +22,21 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from weighbridge import compiled  # noqa: E402 -- found beside this script, where nothing is installed yet
+import weighbridge  # noqa: E402 -- found beside this script, where nothing is installed yet
+from weighbridge import compiled  # noqa: E402
 
 _NAME: Final = compiled.GROUP.removesuffix("__mypyc")
 _OPTIONS: Final = (f"--config-file={os.devnull}", "--ignore-missing-imports", "--explicit-package-bases")
 _KEPT: Final = 2  # builds: a process that runs the one before may still load from it
-_CHECK: Final = (
-    "import importlib, sys; from weighbridge import compiled; names = sys.argv[1:];"
-    "loaded = [importlib.import_module(name) for name in names]; found = compiled.status();"
-    "found.in_use or sys.exit(f'what was built does not run: {found.says}')"
-)
 
 
 class CannotBuildError(Exception):
@@ -82,8 +81,9 @@ class Project:
         _demand_tools()
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="weighbridge-compile-") as made:
-            copy = Path(made, "weighbridge")
+            copy = Path(made, "src", "weighbridge")
             shutil.copytree(self.package, copy, ignore=shutil.ignore_patterns(compiled.FOLDER, "__pycache__"))
+            shutil.copy(__file__, made)
             manifest = self._compile(copy)
             _put(manifest, copy, self.package)
         size = sum(file.stat().st_size for file in self.files())
@@ -95,7 +95,7 @@ class Project:
         files = [f"weighbridge/{module}.py" for module in self.modules]
         if missing := [file for file in files if not (copy.parent / file).is_file()]:
             raise CannotBuildError(f"pyproject.toml lists {missing[0]}, and it is not there")
-        _run([__file__, "--here", *files], copy.parent)
+        _run("--here", files, copy.parent)
         sources = sorted(str(path.relative_to(copy)) for path in closure(copy.parent, files))
         libraries = {name: copy.parent / "out" / _file(name) for name in [compiled.GROUP, *self.names()]}
         digests = {name: _digest(path) for name, path in libraries.items()}
@@ -108,7 +108,7 @@ class Project:
             place.parent.mkdir(parents=True, exist_ok=True)
             path.rename(place)
         (copy / compiled.FOLDER / compiled.MANIFEST).write_text(manifest.text(), "utf-8")
-        _run(["-c", _CHECK, *self.names()], copy.parent)
+        _run("--try", self.names(), copy.parent)
         return manifest
 
 
@@ -191,18 +191,18 @@ def _demand_tools() -> None:
         raise CannotBuildError("no headers of Python (Python.h)")
 
 
-def _run(arguments: Sequence[str], folder: Path) -> None:
-    """This Python, in a folder that holds the package; its output is kept for an error."""
+def _run(step: str, arguments: Sequence[str], folder: Path) -> None:
+    """A step of this script, in the folder of a copy of the package; its output is kept for an error."""
     link = [word for word in shlex.split(sysconfig.get_config_var("LDSHARED") or "") if "-rpath" not in word]
     env = {**os.environ, "PYTHONPATH": str(folder), "MYPYPATH": str(folder), compiled.PURE: "0"}
     env |= {"LDSHARED": shlex.join(link)} if link else {}
-    command = [sys.executable, *arguments]
+    command = [sys.executable, str(folder.parent / Path(__file__).name), step, *arguments]
     done = subprocess.run(  # noqa: S603 -- our own words
         command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines() if line.strip()] or ["no output"]
-        errors = [line for line in lines if "error: " in line] or lines[-1:]
+        errors = [line.removeprefix("error: ") for line in lines if "error: " in line] or lines[-1:]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         raise CannotBuildError(errors[0] + more, done.stdout)
 
@@ -223,18 +223,57 @@ def _compile_here(files: Sequence[str]) -> None:
     command.run()
 
 
+def _try(names: Sequence[str]) -> None:
+    """In a process that runs what was built: every module loads, and no class stands where mypyc lets none stand."""
+    for name in names:
+        importlib.import_module(name)
+    found = compiled.status()
+    if not found.in_use:
+        raise CannotBuildError(found.says)
+    for module in pkgutil.walk_packages(weighbridge.__path__, "weighbridge."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of something optional
+                importlib.import_module(module.name)
+    refused = [line for name in names for base in _classes(name) for line in _refused(base)]
+    if refused:
+        raise CannotBuildError("\n".join(refused))
+
+
+def _classes(name: str) -> list[type]:
+    found = vars(sys.modules[name]).values()
+    return [each for each in found if isinstance(each, type) and each.__module__ == name]
+
+
+def _refused(base: type) -> Iterator[str]:
+    """By itself it would be said where an object is made, and not before."""
+    make: Any = base.__new__
+    below: type
+    for below in base.__subclasses__():
+        try:
+            make(below)
+        except TypeError as error:
+            if "interpreted classes cannot inherit" in str(error):
+                name = f"{below.__module__}.{below.__name__}"
+                yield f"error: {name} is plain Python, and its base {base.__name__} compiled"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Compiles the hot modules of Weighbridge.")
     parser.add_argument("--optional", action="store_true", help="end with 0 where nothing could be built")
     parser.add_argument("--verbose", action="store_true", help="show what the compilers said, where they failed")
     parser.add_argument("--here", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--try", nargs="+", help=argparse.SUPPRESS, dest="names")
     options = parser.parse_args()
-    if options.here:
-        _compile_here(options.here)
-        return 0
     try:
-        print(f"compiled: {Project().build()}")
+        if options.here:
+            _compile_here(options.here)
+        elif options.names:
+            _try(options.names)
+        else:
+            print(f"compiled: {Project().build()}")
     except CannotBuildError as error:
+        if options.names:
+            sys.exit(str(error))
         if options.verbose and error.log:
             print(error.log, file=sys.stderr)
         print(f"not compiled, plain Python runs: {error}", file=sys.stderr)

@@ -1,5 +1,6 @@
-"""For every test: where the shared data is, and that no property is judged by its time.
+"""For every test: where the shared data is, that plain Python runs, and that no property is judged by its time.
 
+Compiled modules leave no coverage and take no fakes. WEIGHBRIDGE_PURE=0 tests them, and demands a build that fits.
 Property tests look at what is right, not at how long it took: another process may hold the processor.
 """
 
@@ -9,8 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+os.environ.setdefault("WEIGHBRIDGE_PURE", "1")  # before anything of ours is imported; children inherit it
+
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+def pytest_sessionstart() -> None:
+    from weighbridge import compiled
+
+    found = compiled.status()
+    if os.environ["WEIGHBRIDGE_PURE"] == "0" and not found.in_use:
+        pytest.exit(f"WEIGHBRIDGE_PURE=0 asks for compiled modules, and there is {found.says}", returncode=3)
 
 
 @pytest.fixture(scope="session")

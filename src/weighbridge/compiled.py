@@ -111,6 +111,7 @@ class Loader(SourceFileLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._library.exec_module(module)
+        module.__loader__, module.__file__ = self, self.path
 
 
 class Finder:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from weighbridge import compiled
 from weighbridge.cli.main import run
 
 KEY = "sk-doctor-secret-0123456789"
@@ -92,11 +93,27 @@ def test_all_is_well(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None
     assert code == 0
     assert {check["status"] for check in checks.values()} == {"ok"}
     assert list(dict.fromkeys(subject for subject, _ in checks)) == [
-        "configuration", "data folder", "key", "provider", "model", "price", "candidate", "samples", "scorers",
+        "configuration", "data folder", "compiled code",
+        "key", "provider", "model", "price", "candidate", "samples", "scorers",
     ]  # fmt: skip
+    assert checks["compiled code", "gateway"]["says"] == "plain Python: WEIGHBRIDGE_PURE is set"
     assert checks["key", "p"]["says"] == "from $OPENAI_API_KEY"
     assert checks["price", "m"]["says"].startswith("$0.25 in, $2 out per million, from genai-prices")
     assert vendor.asked == [("/v1/models", f"Bearer {KEY}")]
+
+
+def test_a_build_that_does_not_fit_is_a_warning(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything works without compiled modules, so that doctor ends well; but it says what is wrong with them."""
+    monkeypatch.setattr(
+        compiled, "status", lambda: compiled.Status(False, "plain Python: errors.py is new", fault=True)
+    )
+    write(vendor.url)
+    code, checks = examined(capsys)
+    found = checks["compiled code", "gateway"]
+    assert (code, found["status"], found["says"]) == (0, "warning", "plain Python: errors.py is new")
+    assert "make compiled" in found["mend"]
 
 
 def test_people_get_a_table(vendor: Vendor, capsys: pytest.CaptureFixture[str]) -> None:

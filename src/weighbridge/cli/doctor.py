@@ -15,6 +15,7 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from weighbridge import compiled
 from weighbridge.cli import console
 from weighbridge.config import build
 from weighbridge.config.load import Config, load
@@ -96,7 +97,10 @@ def doctor(
     return code
 
 
-_ORDER: Final = ("configuration", "data folder", "key", "provider", "model", "price", "candidate", "samples", "scorers")
+_ORDER: Final = (
+    "configuration", "data folder", "compiled code",
+    "key", "provider", "model", "price", "candidate", "samples", "scorers",
+)  # fmt: skip
 
 
 def _counted(config: Config) -> str:
@@ -110,6 +114,7 @@ def _counted(config: Config) -> str:
 def _here(config: Config) -> Iterator[Check]:
     """Everything that needs no network."""
     yield _data_folder(home_folder())
+    yield _compiled_code()
     for name in config.providers:
         yield _key(config, name)
     for name in config.models:
@@ -130,6 +135,13 @@ def _data_folder(home: Path) -> Check:
         says = f"{nearest} cannot be written: {(error.strerror or str(error)).lower()}"
         return Check("data folder", str(home), "failed", says, "Choose another with WEIGHBRIDGE_HOME.", _USAGE)
     return Check("data folder", str(home), "ok", "writable")
+
+
+def _compiled_code() -> Check:
+    """Plain Python does the same, only slower: that is never a failure."""
+    found = compiled.status()
+    mend = "Build it again with `make compiled`, or install Weighbridge again." if found.fault else ""
+    return Check("compiled code", "gateway", "warning" if found.fault else "ok", found.says, mend)
 
 
 def _key(config: Config, name: str) -> Check:
