@@ -18,8 +18,8 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     return call(), time.monotonic() - began
 
 
-def failing(simulate: Simulate, **fault: Any) -> Running:
-    return simulate(tokens={"constant": WORDS}, gap={"constant": 0.002}, faults=[fault])
+def failing(simulate: Simulate, gap: float = 0.002, **fault: Any) -> Running:
+    return simulate(tokens={"constant": WORDS}, gap={"constant": gap}, faults=[fault])
 
 
 def healthy(simulate: Simulate) -> Running:
@@ -167,7 +167,7 @@ def test_a_stream_that_stalls_is_a_clear_error(simulate: Simulate, serve: Serve)
 
 
 def test_a_malformed_chunk_is_a_clear_error(simulate: Simulate, serve: Serve) -> None:
-    one, two = failing(simulate, kind="malformed", after=9), healthy(simulate)
+    one, two = failing(simulate, 0.05, kind="malformed", after=9), healthy(simulate)
     served = serve(config([one, two]))
     with pytest.raises(openai.APIError):
         stream(served)

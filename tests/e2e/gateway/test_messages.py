@@ -144,7 +144,7 @@ def test_the_sdk_reads_the_stream_as_the_whole_message(simulate: Simulate, serve
 
 def test_events_are_not_delayed(simulate: Simulate, serve: Serve) -> None:
     """The first words are there while the provider is still far from its end."""
-    one = simulate(tokens={"constant": 60}, gap={"constant": 0.05})
+    one = simulate(tokens={"constant": 60}, gap={"constant": 1.0})
     served = serve(config([one]))
     with client(served) as sdk, sdk.messages.stream(model="it", max_tokens=512, messages=HELLO) as stream:
         next(iter(stream.text_stream))

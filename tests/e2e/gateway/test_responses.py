@@ -1,6 +1,7 @@
 """OpenAI's Responses API, asked with its SDK; behind the gateway are providers that have only chat completions."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import openai
 import pytest
 from tests.e2e.gateway.conftest import Serve, Served, Simulate, config
 from tests.e2e.gateway.test_messages import CALLS, fragments, sse
+from tests.e2e.gateway.upstream import Call, delta, event, one, refusal, scripted
 
 WEATHER: Any = {
     "type": "function",
@@ -143,16 +145,36 @@ def test_errors_are_openais(
         ask(served, stream=stream)
 
 
-@pytest.mark.parametrize("kind", ["cut", "error_event", "malformed"])
-def test_an_error_after_the_response_began_is_one_on_which_the_sdk_raises(
-    simulate: Simulate, serve: Serve, kind: str
-) -> None:
+@pytest.mark.parametrize(
+    "then",
+    [
+        pytest.param(b"", id="cut"),
+        pytest.param(event(refusal("The server had an error")), id="error_event"),
+        pytest.param(event("{broken"), id="malformed"),
+    ],
+)
+def test_an_error_after_the_response_began_is_one_on_which_the_sdk_raises(serve: Serve, then: bytes) -> None:
     """bifrost#5395, litellm#29223: `response.failed`, then `error`, and never `response.completed`."""
-    served = serve(config([simulate(tokens={"constant": 60}, faults=[{"kind": kind, "after": 20}])]))
-    seen: list[Any] = []
-    with served.client() as client, pytest.raises(openai.APIError):
-        seen.extend(client.responses.create(model="it", input="Say something", stream=True))
-    kinds = [event.type for event in seen]
+    began = threading.Event()
+
+    def script(call: Call) -> None:
+        call.stream([event(delta("Half")), event(delta(" an"))], end=False)
+        began.wait(20)
+        call.send(b"%x\r\n%b\r\n" % (len(then), then) if then else b"")
+
+    kinds: list[str] = []
+
+    def read(served: Served) -> None:
+        with served.client() as client:
+            for told in client.responses.create(model="it", input="Say something", stream=True):
+                kinds.append(told.type)
+                began.set()
+
+    with scripted(script) as upstream:
+        served = serve(one(upstream.url))
+        with pytest.raises(openai.APIError):
+            read(served)
+        assert len(upstream.calls) == 1
     assert kinds[0] == "response.created"
     assert kinds[-1] == "response.failed"
     assert "response.completed" not in kinds
