@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -118,12 +119,17 @@ def test_what_is_sent_again_under_its_old_key_shows_no_latency(tmp_path: Path) -
 
 
 @pytest.fixture
-def interrupted(project: Project) -> Run:
-    """A run of which half is there, judged by the scorers as they were."""
+def provider() -> Iterator[process.Running]:
     with process.start(Settings(tokens=Distribution(constant=6))) as running:
-        project.configure(running.url)
-        project.ask(10)
-        project.evaluated()
+        yield running
+
+
+@pytest.fixture
+def interrupted(project: Project, provider: process.Running) -> Run:
+    """A run of which half is there, judged by the scorers as they were; ten requests were paid."""
+    project.configure(provider.url)
+    project.ask(10)
+    project.evaluated()
     run = Run.open(home=project.folder / ".weighbridge")
     lines = run.journal.read_bytes().splitlines(keepends=True)
     run.journal.write_bytes(b"".join(lines[: 1 + 2 * (len(lines) // 4)]))
@@ -131,20 +137,20 @@ def interrupted(project: Project) -> Run:
     return run
 
 
-def test_a_resumed_run_is_judged_by_one_rule_and_says_which(project: Project, interrupted: Run) -> None:
+def test_a_resumed_run_is_judged_by_one_rule_and_says_which(
+    project: Project, provider: process.Running, interrupted: Run
+) -> None:
     """lm-evaluation-harness#2533, #2548, inspect_ai#2873: the answers are kept; scorers that were changed meanwhile
     judge all of them again, and the manifest names the ones that did."""
     config = project.folder / "weighbridge.yaml"
-    with process.start(Settings(tokens=Distribution(constant=6))) as running:
-        project.configure(running.url)
-        config.write_text(config.read_text().replace("expected: [scale]", "expected: [no such word]"))
-        config.write_text(
-            config.read_text().replace("success: answer}", "success: answer, constraints: {quality: {min: 0.5}}}")
-        )
-        done = project.run("eval", "--json")
-        assert f"resuming run {interrupted.id}" in done.stderr
-        assert done.returncode == 1, done.stderr
-        assert running.stats().paid < 10
+    config.write_text(config.read_text().replace("expected: [scale]", "expected: [no such word]"))
+    config.write_text(
+        config.read_text().replace("success: answer}", "success: answer, constraints: {quality: {min: 0.5}}}")
+    )
+    done = project.run("eval", "--json")
+    assert f"resuming run {interrupted.id}" in done.stderr
+    assert done.returncode == 1, done.stderr
+    assert provider.stats().paid < 20
     run = Run.open(home=project.folder / ".weighbridge")
     assert run.id == interrupted.id
     assert {scored.success for scored in run.scored().values()} == {False}
@@ -152,3 +158,35 @@ def test_a_resumed_run_is_judged_by_one_rule_and_says_which(project: Project, in
     assert run.manifest.scorers == {"answer": {"contains": {"expected": ["no such word"]}}}
     assert [constraint.figure for constraint in run.manifest.constraints] == ["quality"]
     assert "no such word" in run.manifest.config
+
+
+def test_answers_of_one_server_are_never_put_together_with_those_of_another(project: Project, interrupted: Run) -> None:
+    """The same model name at another base URL may be another model: all is asked anew, and one line says why."""
+    with process.start(Settings(tokens=Distribution(constant=6))) as other:
+        project.configure(other.url)
+        done = project.run("eval", "--json")
+        assert done.returncode == 0, done.stderr
+        assert (
+            f"run {interrupted.id} is not finished, but has other servers (base_url): a new one begins" in done.stderr
+        )
+        assert other.stats().paid == 10
+        assert other.url not in Run.open(home=project.folder / ".weighbridge").manifest.candidates[0].server
+    assert Run.open(home=project.folder / ".weighbridge").id != interrupted.id
+
+
+def test_answers_of_one_model_are_never_put_together_with_those_of_another(
+    project: Project, provider: process.Running, interrupted: Run
+) -> None:
+    config = project.folder / "weighbridge.yaml"
+    config.write_text(config.read_text().replace("model: simulated", "model: simulated-2"))
+    done = project.run("eval", "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"run {interrupted.id} is not finished, but has other candidates: a new one begins" in done.stderr
+    assert provider.stats().paid == 20
+
+
+def test_a_run_that_goes_on_says_nothing_of_another(project: Project, interrupted: Run) -> None:
+    done = project.run("eval", "--json")
+    assert done.returncode == 0, done.stderr
+    assert f"resuming run {interrupted.id}" in done.stderr
+    assert "a new one begins" not in done.stderr

@@ -47,15 +47,18 @@ def run(config: Path, evaluation: str | None, *, fresh: bool = False) -> Finishe
     """Prepares, replays, scores and seals, with progress on stderr."""
     from weighbridge.config.load import load  # noqa: PLC0415 -- `--help` answers without it
     from weighbridge.evaluation.plan import prepare  # noqa: PLC0415
-    from weighbridge.evaluation.run import begin, evaluate  # noqa: PLC0415
+    from weighbridge.evaluation.run import begin, evaluate, passed_over  # noqa: PLC0415
     from weighbridge.store.finding import home_folder  # noqa: PLC0415
 
     prepared = prepare(load(config), evaluation)
     for note in prepared.notes:
         console.print_note(f"note: {note}")
+    other = None if fresh else passed_over(prepared, home_folder())
     found, resumed = begin(prepared, home_folder(), fresh=fresh)
     if resumed:
         console.print_note(f"resuming run {found.id}")
+    elif other is not None:
+        console.print_note(other)
     with Progress(prepared) as progress:
         return evaluate(prepared, found, on_result=progress.result)
 

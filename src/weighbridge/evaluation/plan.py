@@ -17,6 +17,7 @@ from weighbridge.config.sections import Arrivals as ArrivalsSection
 from weighbridge.config.sections import Constraints, EvaluationSection
 from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Candidate
+from weighbridge.providers.provider import Provider
 from weighbridge.replay import plan as replay_plan
 from weighbridge.replay.arrivals import Arrivals, Closed, Constant, Poisson
 from weighbridge.replay.plan import Plan
@@ -78,7 +79,7 @@ class Evaluation:
             seed=section.samples.seed,
             repeats=section.repeats,
             arrivals=str(self.arrivals),
-            timeouts=msgspec.to_builtins(self.timeouts),
+            timeouts=msgspec.to_builtins(section.timeouts),
             max_cost=section.budget,
             planned=len(self.plan),
             versions=manifest.versions_in_use(),
@@ -158,6 +159,7 @@ def _record(candidate: Candidate) -> CandidateRecord:
         name=candidate.name,
         model=model.name,
         provider=model.provider.name,
+        server=_server(model.provider),
         vendor_model=model.model,
         api=candidate.api or ("completions" if candidate.template is not None else "chat"),
         params=candidate.params,
@@ -165,6 +167,11 @@ def _record(candidate: Candidate) -> CandidateRecord:
         price=msgspec.to_builtins(model.price) if model.price is not None else None,
         price_from=model.price.source if model.price is not None else "",
     )
+
+
+def _server(provider: Provider) -> str:
+    said = f"{provider.preset.dialect} {provider.base_url.rstrip('/')}"
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _prompt_digests(candidate: Candidate) -> dict[str, str]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from weighbridge.evaluation.plan import Evaluation
 from weighbridge.replay.attempts import Retries
 from weighbridge.replay.caller import ProviderCaller
 from weighbridge.replay.engine import Outcome, Replay
 from weighbridge.replay.journal import Journal
 from weighbridge.replay.result import Result
-from weighbridge.store.manifest import Saturation
+from weighbridge.store.manifest import CandidateRecord, Manifest, Saturation
 from weighbridge.store.rows import Scored
 from weighbridge.store.run import Run
 from weighbridge.store.sealing import seal
@@ -40,7 +42,8 @@ def begin(evaluation: Evaluation, home: Path, *, fresh: bool = False) -> tuple[R
     if not fresh:
         for run in Run.all(home):
             record = run.manifest
-            if record.evaluation == evaluation.name and record.status != "complete" and _same(run, evaluation):
+            unfinished = record.evaluation == evaluation.name and record.status != "complete"
+            if unfinished and not _others(record, evaluation):
                 _take_up(run, evaluation)
                 return run, True
     run = Run.create(home, evaluation.manifest())
@@ -48,14 +51,31 @@ def begin(evaluation: Evaluation, home: Path, *, fresh: bool = False) -> tuple[R
     return run, False
 
 
-def _same(run: Run, evaluation: Evaluation) -> bool:
-    record = run.manifest
-    return (
-        record.candidates == evaluation.records()
-        and set(record.sample_ids) == set(evaluation.plan.samples)
-        and record.repeats == evaluation.section.repeats
-        and record.seed == evaluation.section.samples.seed
-    )
+def passed_over(evaluation: Evaluation, home: Path) -> str | None:
+    """The newest unfinished run of this evaluation that cannot be gone on with, and why; None: there is none."""
+    for run in Run.all(home):
+        record = run.manifest
+        if record.evaluation == evaluation.name and record.status != "complete":
+            others = ", ".join(_others(record, evaluation))
+            return f"run {record.id} is not finished, but has other {others}: a new one begins" if others else None
+    return None
+
+
+def _others(record: Manifest, evaluation: Evaluation) -> list[str]:
+    """What of a run is not as it would be now, so that its results and new ones are not to be put together."""
+    now = evaluation.records()
+    found = {
+        "servers (base_url)": [one.server for one in record.candidates] != [one.server for one in now],
+        "candidates": [_placeless(one) for one in record.candidates] != [_placeless(one) for one in now],
+        "samples": set(record.sample_ids) != set(evaluation.plan.samples),
+        "repeats": record.repeats != evaluation.section.repeats,
+        "seed": record.seed != evaluation.section.samples.seed,
+    }
+    return [name for name, differs in found.items() if differs]
+
+
+def _placeless(record: CandidateRecord) -> CandidateRecord:
+    return msgspec.structs.replace(record, server="")
 
 
 def _take_up(run: Run, evaluation: Evaluation) -> None:

@@ -22,13 +22,15 @@ _DEPENDENCIES = ("duckdb", "genai-prices", "httptools", "jsonschema", "msgspec",
 class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A candidate as resolved when the run began.
 
-    `prompts` maps each file or text that is sent with it (system, shots, template) to its SHA-256. `price` is in USD
-    per million tokens, as used, None where unknown; `price_from` says where it came from.
+    `server` tells one base URL from another without writing it down, for it may hold a secret. `prompts` maps each
+    file or text that is sent with it (system, shots, template) to its SHA-256. `price` is in USD per million tokens,
+    as used, None where unknown; `price_from` says where it came from.
     """
 
     name: str
     model: str
     provider: str = ""
+    server: str = ""
     vendor_model: str = ""
     api: str = "chat"
     params: dict[str, Any] = {}
