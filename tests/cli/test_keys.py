@@ -10,7 +10,7 @@ from weighbridge.gateway.admission.denied import Denied
 from weighbridge.gateway.admission.keys import Keys
 
 NOW = 1_790_000_000.0
-FULL = ["--endpoints", "a, b", "--expires", "2027-01-01", "--budget", "$5/day", "--requests", "600/min"]
+FULL = ["--endpoints", "a, b", "--expires", "2100-01-01", "--budget", "$5/day", "--requests", "600/min"]
 FULL += ["--tokens", "200k/min", "--concurrent", "20"]
 
 
@@ -29,7 +29,7 @@ def test_a_key_is_made_listed_and_revoked(home: Path, capsys: pytest.CaptureFixt
     said = [str(limit) for limit in (*grant.rules.limits, *grant.rules.budgets)]
     assert said == ["600 requests/min", "200000 tokens/min", "20 at a time", "$5.00/day"]
     with pytest.raises(Denied, match="expired"):
-        keys.authenticate(key, 1_798_761_600.0)
+        keys.authenticate(key, 4_102_444_800.0)
 
     assert run(["keys", "list"]) == 0
     text = capsys.readouterr().out
@@ -55,7 +55,7 @@ def test_machines_read_the_list_and_the_new_key(capsys: pytest.CaptureFixture[st
     assert made["key"] not in text
     app, free = json.loads(text)["keys"]
     assert app["limits"] == ["600 requests/min", "200000 tokens/min", "20 at a time"]
-    assert (app["budgets"], app["expires"], app["state"]) == (["$5.00/day"], "2027-01-01T00:00:00Z", "works")
+    assert (app["budgets"], app["expires"], app["state"]) == (["$5.00/day"], "2100-01-01T00:00:00Z", "works")
     assert (free["endpoints"], free["expires"], free["state"]) == (None, None, "revoked")
 
 
