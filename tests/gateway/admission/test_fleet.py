@@ -300,6 +300,28 @@ def test_who_comes_again_finds_its_part(server: Server, tmp_path: Path) -> None:
     run(main)
 
 
+def test_who_comes_again_gives_others_what_nobody_asks_it_for(server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        before, killed = machine(server, tmp_path)
+        await spend(killed, 6.0)
+        (purse,) = killed._budgets.purses.values()
+        purse.allow(purse.period, 9_000_000_000, 0, lacking=False)
+        await killed.sync(NOW)
+        await killed._server.close()
+        before.close()
+        again, fleet = machine(server, tmp_path)
+        async with machines(server, 1) as (other,):
+            with pytest.raises(Denied):
+                await spend(other, 4.0)
+            for _ in range(2):  # it hears of it, and gives
+                await fleet.sync(NOW)
+            await spend(other, 4.0, NOW + 1)
+        await fleet.close()
+        again.close()
+
+    run(main)
+
+
 def test_nobody_waits_for_a_server_that_is_known_to_be_away(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 1) as (fleet,):

@@ -34,7 +34,7 @@ from weighbridge.gateway.admission.budgets import Purse
 from weighbridge.gateway.admission.denied import Denied
 from weighbridge.gateway.admission.elsewhere import Elsewhere, Turns
 from weighbridge.gateway.admission.grant import Grant
-from weighbridge.gateway.admission.rules import NANO
+from weighbridge.gateway.admission.rules import NANO, Budget
 from weighbridge.gateway.admission.valkey import Call, Reply, Script, Valkey, ValkeyFailed
 
 _TURN_S: Final = 0.25
@@ -159,6 +159,8 @@ class Fleet:
             async with self._alone():
                 (since,) = await self._server.run(_SINCE, [((self._since_key,), ())])
                 fresh, self._since = since != self._since, since
+                if fresh:
+                    self._recall()
                 await self._ask(self._due(now, all_=fresh), now, 0)
                 await self._elsewhere.sync(now)
         except ValkeyFailed as error:
@@ -190,6 +192,12 @@ class Fleet:
 
     def _away(self, error: ValkeyFailed) -> None:
         self.up, self.trouble = False, error
+
+    def _recall(self) -> None:
+        """Budgets that this machine has a part of, and that nobody has asked for since it was started."""
+        for name in self._budgets.board.rows("b:").keys() - self._budgets.purses.keys():
+            _, span, owner = name.split(":", 2)
+            self._budgets.purse(owner, Budget(0.0, "day" if span == "day" else "month"))  # as much as is known of it
 
     def _due(self, now: float, *, all_: bool) -> list[Purse]:
         """The purses to tell of: those this worker spends from, and of the others those whose turn it is."""
