@@ -24,13 +24,13 @@ def running(*arguments: str) -> Iterator[str]:
             yield json.loads(process.stdout.readline())["url"]
         finally:
             process.terminate()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stdout.read() == b""  # one line for machines, and no more
 
 
 def post(url: str, **body: Any) -> Any:
     data = json.dumps({"prompt": "hello there", **body}).encode()
-    with urllib.request.urlopen(f"{url}/completions", data=data, timeout=10) as reply:
+    with urllib.request.urlopen(f"{url}/completions", data=data, timeout=60) as reply:
         return json.loads(reply.read())
 
 
@@ -41,7 +41,7 @@ def test_flags_win_over_the_scenario_and_the_rest_of_it_stays(tmp_path: Path) ->
         reply = post(url)
         assert reply["system_fingerprint"] == "fp_mine"
         assert reply["usage"]["completion_tokens"] == 5 + 2
-        with urllib.request.urlopen(f"{url}/models", timeout=10) as models:
+        with urllib.request.urlopen(f"{url}/models", timeout=60) as models:
             assert [model["id"] for model in json.loads(models.read())["data"]] == ["a", "b"]
 
 

@@ -132,7 +132,7 @@ class Reader:
     def stop(self) -> None:
         if self.background is not None:
             self.background.terminate()
-            self.background.communicate(timeout=10)
+            self.background.communicate(timeout=60)
             assert self.background.returncode == 0
             self.background = None
 

@@ -96,12 +96,12 @@ class Worker:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(timeout=10)
+        self.process.wait(timeout=60)
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate(timeout=10)
+        self.process.communicate(timeout=60)
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_the_slots_of_a_worker_that_was_killed_are_freed(tmp_path: Path) -> None
     with pytest.raises(Denied):
         admission.admit(grant, "e", tokens=0, usd=0, now=time.time())
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     admission.tick(time.time())
     for _ in range(3):
         admission.admit(grant, "e", tokens=0, usd=0, now=time.time())
