@@ -1,61 +1,46 @@
-"""What other machines counted, written into seat 0 of this machine's board."""
+"""What other machines counted, written into seat 0 of this machine's board.
+
+On the server every limit is one hash: for each machine one text, of when it was written (by the server's clock) and of
+what the machine counts. So the server only hands texts on.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import islice
 from typing import Final, TypeVar
 
 from weighbridge.gateway.admission.limits import RING, SLICES, Limits
-from weighbridge.gateway.admission.valkey import Call, Reply, Script, Valkey
+from weighbridge.gateway.admission.valkey import Call, Reply, Script, Valkey, ValkeyFailed
 
 T = TypeVar("T")
+Alone = Callable[[], AbstractAsyncContextManager[None]]
 
+SLICE: Final = 50
+"""So much is done at a time; then requests, and others on the event loop, have their turn."""
+_IDLE_MOST: Final = 50
 _GONE_S: Final = 5
 """A machine that was silent for so long has nothing in flight."""
-_IDLE_MOST: Final = 200
-_SLICE: Final = 100
-"""Rows read before others on the event loop get their turn."""
-_WINDOW: Final = Script("""
-local me, first = ARGV[1], tonumber(ARGV[2])
-for at = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], me .. ':' .. ARGV[at], ARGV[at + 1]) end
-local sums, all = {}, redis.call('HGETALL', KEYS[1])
+_TELL: Final = Script("""
+local me, said, old = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local now = tonumber(redis.call('TIME')[1])
+if said ~= '' then
+  redis.call('HSET', KEYS[1], me, now .. ' ' .. said)
+  redis.call('EXPIRE', KEYS[1], 2 * old)
+end
+local all, found = redis.call('HGETALL', KEYS[1]), {}
 for at = 1, #all, 2 do
-  local who, slice = string.match(all[at], '^(.*):(%d+)$')
-  if tonumber(slice) < first then
+  local when, what = string.match(all[at + 1], '^(%d+) (.*)$')
+  if tonumber(when) < now - old then
     redis.call('HDEL', KEYS[1], all[at])
-  elseif who ~= me then
-    sums[slice] = (sums[slice] or 0) + tonumber(all[at + 1])
+  elseif all[at] ~= me then
+    found[#found + 1] = what
   end
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-local found = {}
-for slice, sum in pairs(sums) do
-  found[#found + 1] = tonumber(slice)
-  found[#found + 1] = sum
-end
-return found
-""")
-_GATE: Final = Script("""
-local me, count, now = ARGV[1], tonumber(ARGV[2]), tonumber(redis.call('TIME')[1])
-if count > 0 then
-  redis.call('HSET', KEYS[1], 'c:' .. me, count, 't:' .. me, now)
-else
-  redis.call('HDEL', KEYS[1], 'c:' .. me, 't:' .. me)
-end
-local all, counts, times, sum = redis.call('HGETALL', KEYS[1]), {}, {}, 0
-for at = 1, #all, 2 do
-  local who = string.sub(all[at], 3)
-  if string.sub(all[at], 1, 1) == 'c' then counts[who] = tonumber(all[at + 1])
-  else times[who] = tonumber(all[at + 1]) end
-end
-for who, others in pairs(counts) do
-  if times[who] < now - tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], 'c:' .. who, 't:' .. who)
-  elseif who ~= me then sum = sum + others end
-end
-redis.call('EXPIRE', KEYS[1], 60)
-return sum
+return table.concat(found, ' ')
 """)
 
 
@@ -83,70 +68,75 @@ class Elsewhere:
         self._server = server
         self._machine = machine
         self._name = name
-        self._heard: float | None = None
+        self._heard_at: float | None = None
         self._flying: set[str] = set()
-        self._seen: dict[str, tuple[float, list[int]]] = {}
+        self._counts: dict[str, _Counted] = {}
+        self._said: dict[str, str] = {}
+        self._heard: dict[str, Reply] = {}
         self._turns = Turns(), Turns()
 
-    async def sync(self, now: float) -> None:
-        """Raises ValkeyFailed."""
-        await self._sync_windows(self._limits.board.rows("w:"), now)
-        await self._sync_gates(self._limits.board.rows("c:"))
-        self._heard = now
+    async def sync(self, now: float, alone: Alone) -> None:
+        """`alone` is entered for each step. Raises ValkeyFailed and Busy."""
+        await self._sync_windows(self._limits.board.rows("w:"), now, alone)
+        await self._sync_gates(self._limits.board.rows("c:"), alone)
+        self.heard(now)
+
+    def heard(self, now: float) -> None:
+        """This worker, or another one of this machine, has asked."""
+        self._heard_at = now
 
     def lost(self, now: float) -> None:
         """The server is away: what others had in flight is over by and by. What they counted leaves its window. Raises
         Busy."""
-        if self._heard is None:
-            self._heard = now
-        elif now - self._heard > _GONE_S:
+        if self._heard_at is None:
+            self._heard_at = now
+        elif now - self._heard_at > _GONE_S:
             self._limits.free(0)
-            self._heard = math.inf  # once is enough
+            self._heard_at = math.inf  # once is enough
 
-    async def _sync_windows(self, windows: dict[str, memoryview[int]], now: float) -> None:
-        busy: dict[str, dict[int, int]] = {}
-        for number, (name, row) in enumerate(windows.items()):
-            if number % _SLICE == _SLICE - 1:
-                await asyncio.sleep(0)
-            counts = self._counted(name, row, now)
-            if counts:
-                busy[name] = counts
-        idle = self._turns[0].of([name for name in windows if name not in busy])
-        asked = {**busy, **{name: {} for name in idle}}
-        calls = [self._window_call(name, counts, now) for name, counts in asked.items()]
-        for name, reply in zip(asked, await self._server.run(_WINDOW, calls), strict=True):
-            self._write(windows[name], _slice(name, now), reply)
+    async def _sync_windows(self, rows: dict[str, memoryview[int]], now: float, alone: Alone) -> None:
+        counted: dict[str, str] = {}
+        for read in sliced(rows.items()):
+            counted |= {name: self._counted(name, row, now) for name, row in read}
+            await asyncio.sleep(0)
+        busy = [name for name, text in counted.items() if text != self._said.get(name, "")]
+        idle = self._turns[0].of([name for name, text in counted.items() if text == self._said.get(name, "")])
+        for some in sliced(busy + idle):
+            calls = [self._call(name, counted[name], 2 * _seconds(name)) for name in some]
+            async with alone():
+                for name, reply in zip(some, await self._server.run(_TELL, calls), strict=True):
+                    self._said[name] = counted[name]
+                    if reply != self._heard.get(name):
+                        _write(rows[name], self._limits.board.seats, _slice(name, now), _numbers(reply))
+                        self._heard[name] = reply
 
-    async def _sync_gates(self, gates: dict[str, memoryview[int]]) -> None:
-        counts = {name: sum(row[1:]) for name, row in gates.items()}
-        busy = {name for name, count in counts.items() if count}
-        told = sorted(busy | self._flying & gates.keys())
-        told += self._turns[1].of([name for name in gates if name not in busy and name not in self._flying])
-        calls: list[Call] = [((f"{self._name}:{name}",), (self._machine, counts[name], _GONE_S)) for name in told]
-        replies = await self._server.run(_GATE, calls)
-        self._flying = busy
-        for name in gates.keys() - set(told):
-            gates[name][0] = 0  # not asked about: what was heard of it may be long over
-        for name, reply in zip(told, replies, strict=True):
-            if isinstance(reply, int):
-                gates[name][0] = max(reply, 0)
+    async def _sync_gates(self, rows: dict[str, memoryview[int]], alone: Alone) -> None:
+        counts = {name: sum(row[1:]) for name, row in rows.items()}
+        told = {name: str(count) for name, count in counts.items() if count or name in self._flying}
+        told |= dict.fromkeys(self._turns[1].of([name for name in rows if name not in told]), "")
+        self._flying = {name for name, count in counts.items() if count}
+        for name in rows.keys() - told.keys():
+            rows[name][0] = 0  # not asked about: what was heard of it may be long over
+        for some in sliced(told.items()):
+            calls = [self._call(name, text, _GONE_S) for name, text in some]
+            async with alone():
+                for (name, _), reply in zip(some, await self._server.run(_TELL, calls), strict=True):
+                    rows[name][0] = max(sum(_numbers(reply)), 0)
 
-    def _window_call(self, name: str, counts: dict[int, int], now: float) -> Call:
-        words = [word for slice_, count in counts.items() for word in (slice_, count)]
-        first = _slice(name, now) - SLICES
-        return (f"{self._name}:{name}",), (self._machine, first, 2 * _seconds(name), *words)
+    def _call(self, name: str, text: str, old: int) -> Call:
+        return (f"{self._name}:{name}",), (self._machine, text, old)
 
-    def _counted(self, name: str, row: memoryview[int], now: float) -> dict[int, int]:
-        """What this machine counted in each slice that counts still. A row that nobody writes is not read for long."""
-        seats, current = self._limits.board.seats, _slice(name, now)
+    def _counted(self, name: str, row: memoryview[int], now: float) -> str:
+        """What this machine counted in each slice, as `slice count slice count …`. A row that nobody wrote to since is
+        not read again; one whose window is long over counts nothing."""
+        seats = self._limits.board.seats
         totals = row[1:seats].tolist()
-        since, before = self._seen.get(name, (now, []))
-        if totals != before:
-            since = now
-            self._seen[name] = since, totals
-        elif since <= now - 2 * _seconds(name):
-            return {}
-        sums: dict[int, int] = {}
+        known = self._counts.get(name)
+        if known is not None and known.totals == totals:
+            if known.since < now - 2 * _seconds(name):
+                known.text = ""
+            return known.text
+        current, sums = _slice(name, now), dict[int, int]()
         for seat, total in enumerate(totals, 1):
             if not total:
                 continue
@@ -155,24 +145,52 @@ class Elsewhere:
             for slice_, count in zip(ids, counts, strict=True):
                 if current - SLICES <= slice_ <= current + 1:
                     sums[slice_] = sums.get(slice_, 0) + count
-        return sums
+        text = " ".join(f"{slice_} {count}" for slice_, count in sums.items())
+        self._counts[name] = _Counted(totals, text, now)
+        return text
 
-    def _write(self, row: memoryview[int], current: int, reply: Reply) -> None:
-        """The others' counts as those of seat 0. Its total moves by what changed, so that it is seen at once."""
-        if not isinstance(reply, list):
-            return
-        numbers = [number for number in reply if isinstance(number, int)]
-        told = dict(zip(numbers[::2], numbers[1::2], strict=True))
-        begins, moved = self._limits.board.seats, 0
-        for slice_ in range(current - SLICES, current + 2):
-            at, count = begins + slice_ % RING, told.get(slice_, 0)
-            before = row[at + RING] if row[at] == slice_ else 0
-            if row[at] != slice_:
-                row[at + RING] = 0
-                row[at] = slice_
-            row[at + RING] = count
-            moved += count - before
-        row[0] += moved
+
+class _Counted:
+    """What was found in a row, and when."""
+
+    __slots__ = ("since", "text", "totals")
+
+    def __init__(self, totals: list[int], text: str, since: float) -> None:
+        self.totals = totals
+        self.text = text
+        self.since = since
+
+
+def sliced(items: Iterable[T]) -> Iterator[list[T]]:
+    """Not too many at a time."""
+    left = iter(items)
+    while some := list(islice(left, SLICE)):
+        yield some
+
+
+def _write(row: memoryview[int], seats: int, current: int, numbers: list[int]) -> None:
+    """The others' counts as those of seat 0. Its total moves by what changed, so that it is seen at once."""
+    told: dict[int, int] = {}
+    for slice_, count in zip(numbers[::2], numbers[1::2], strict=False):
+        told[slice_] = told.get(slice_, 0) + count
+    moved = 0
+    for slice_ in range(current - SLICES, current + 2):
+        at, count = seats + slice_ % RING, told.get(slice_, 0)
+        before = row[at + RING] if row[at] == slice_ else 0
+        if row[at] != slice_:
+            row[at + RING] = 0
+            row[at] = slice_
+        row[at + RING] = count
+        moved += count - before
+    row[0] += moved
+
+
+def _numbers(reply: Reply) -> list[int]:
+    """Raises ValkeyFailed for what none of us wrote."""
+    try:
+        return [int(word) for word in reply.split()] if isinstance(reply, bytes) else []
+    except ValueError:
+        raise ValkeyFailed("holds something else under a key of the fleet", mend="Give gateway.fleet a name") from None
 
 
 def _seconds(name: str) -> int:

@@ -32,7 +32,7 @@ from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.board import Busy
 from weighbridge.gateway.admission.budgets import Purse
 from weighbridge.gateway.admission.denied import Denied
-from weighbridge.gateway.admission.elsewhere import Elsewhere, Turns
+from weighbridge.gateway.admission.elsewhere import Elsewhere, Turns, sliced
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.rules import NANO, Budget
 from weighbridge.gateway.admission.valkey import Call, Reply, Script, Valkey, ValkeyFailed
@@ -41,6 +41,9 @@ _TURN_S: Final = 0.25
 _KEEP_S: Final = 86400
 _AGAIN_S: Final = 0.2
 """A budget that was empty is not asked for again sooner: a storm of refusals must not reach the server."""
+_LATELY_S: Final = 0.4
+_DIGITS: Final = 20
+_NUMBER_AT, _LATELY_AT = 0, _DIGITS
 _SETTLING_S: Final = 3
 """How long a server that has lost its data gives no money: machines tell it their parts twice a second."""
 _SINCE: Final = Script("""
@@ -156,13 +159,12 @@ class Fleet:
     async def sync(self, now: float) -> bool:
         """Parts ahead of need and back where idle; counts to and from the others. False where the server is away."""
         try:
-            async with self._alone():
-                (since,) = await self._server.run(_SINCE, [((self._since_key,), ())])
-                fresh, self._since = since != self._since, since
-                if fresh:
-                    self._recall()
-                await self._ask(self._due(now, all_=fresh), now, 0)
-                await self._elsewhere.sync(now)
+            await self._tell(now)
+            if self._told_lately(now):
+                self._elsewhere.heard(now)
+            else:
+                await self._elsewhere.sync(now, self._alone)
+                self._note(_LATELY_AT, int(now * 1000))
         except ValkeyFailed as error:
             self._away(error)
             with contextlib.suppress(Busy):
@@ -179,8 +181,9 @@ class Fleet:
         for purse in purses:
             purse.give_back()
         with contextlib.suppress(ValkeyFailed, Busy):
-            async with self._alone():
-                await self._ask(purses, self._admission.now, 0, last=True)
+            for some in sliced(purses):
+                async with self._alone():
+                    await self._ask(some, self._admission.now, 0, last=True)
         await self._server.close()
         if self._fd >= 0:
             os.close(self._fd)
@@ -192,6 +195,21 @@ class Fleet:
 
     def _away(self, error: ValkeyFailed) -> None:
         self.up, self.trouble = False, error
+
+    async def _tell(self, now: float) -> None:
+        async with self._alone():
+            (since,) = await self._server.run(_SINCE, [((self._since_key,), ())])
+        fresh = since != self._since
+        if fresh:
+            self._recall()
+        for some in sliced(self._due(now, all_=fresh)):
+            async with self._alone():
+                await self._ask(some, now, 0)
+        self._since = since
+
+    def _told_lately(self, now: float) -> bool:
+        """Whether another worker of this machine told what the machine counts."""
+        return 0 <= now - self._noted(_LATELY_AT) / 1000 < _LATELY_S
 
     def _recall(self) -> None:
         """Budgets that this machine has a part of, and that nobody has asked for since it was started."""
@@ -252,12 +270,20 @@ class Fleet:
 
     def _next(self) -> int:
         """A number above every one that this machine ever sent."""
-        self._number = max(self._number, time.time_ns() // 1000) + 1
-        if self._fd >= 0:
-            with contextlib.suppress(ValueError, OSError):  # a file that a power cut left; a disk that is full
-                self._number = max(self._number, int(os.pread(self._fd, 20, 0) or b"0") + 1)
-                os.pwrite(self._fd, b"%20d" % self._number, 0)
+        self._number = max(self._number, time.time_ns() // 1000, self._noted(_NUMBER_AT)) + 1
+        self._note(_NUMBER_AT, self._number)
         return self._number
+
+    def _noted(self, at: int) -> int:
+        """What a worker of this machine noted for all; 0 where there is none, or a power cut left something else."""
+        with contextlib.suppress(ValueError, OSError):
+            return int(os.pread(self._fd, _DIGITS, at) or b"0") if self._fd >= 0 else 0
+        return 0
+
+    def _note(self, at: int, number: int) -> None:
+        with contextlib.suppress(OSError):  # a disk that is full
+            if self._fd >= 0:
+                os.pwrite(self._fd, b"%*d" % (_DIGITS, number), at)
 
     @contextlib.asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
