@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Project, the_line
+from tests.e2e.conftest import MOUNT_BYTES, Project, the_line
 
 from weighbridge.simulator import process
 from weighbridge.simulator.settings import Distribution, Settings
 from weighbridge.store.run import Run
 
 SAMPLES = 120
-MOUNT_BYTES = 4 * 2**20
 
 
 @pytest.fixture
@@ -80,24 +79,6 @@ def test_a_disk_that_is_full_at_any_step_loses_and_pays_nothing(
     assert_whole(Run.open(home=folder))
     if paid:
         assert "resuming run" in done.stderr
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few megabytes, where this process may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={MOUNT_BYTES}", "tmpfs", str(disk)]
-    try:
-        mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("needs the right to mount a small file system; the other tests limit file sizes instead")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("room", [40_000, 110_000, 170_000])

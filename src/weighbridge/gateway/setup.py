@@ -16,6 +16,7 @@ from weighbridge.gateway.admission.fleet import Fleet
 from weighbridge.gateway.admission.keys import Keys, KeySpec
 from weighbridge.gateway.admission.rules import Budget, Kind, Limit, Period, Rules, limit
 from weighbridge.gateway.admission.valkey import Valkey
+from weighbridge.gateway.alone import is_alone, shared_or_alone
 from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.endpoints import endpoints
 from weighbridge.gateway.second_look import SecondLook
@@ -64,7 +65,7 @@ def setup(
     keys = Keys(specs, home=home, open_=local)
     if before is None:
         server = _server(config)
-        admission = Admission(rules, home=home, workers=workers)
+        admission = shared_or_alone(rules, home=home, workers=workers)
         second = _second(config, admission, server, home)
     else:
         admission, second = before.admission, before.second
@@ -94,6 +95,8 @@ def _server(config: Config) -> Valkey | None:
 
 def _second(config: Config, admission: Admission, server: Valkey | None, home: Path | None) -> SecondLook | None:
     fleet = config.gateway.fleet
+    if is_alone(admission):
+        return None  # what other machines must know of this one cannot be kept
     if fleet is None or server is None:
         admission.limits.free(0)  # what was heard of other machines when there was a fleet
         return None

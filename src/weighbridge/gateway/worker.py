@@ -16,6 +16,8 @@ import msgspec
 
 from weighbridge.config.load import Config, load
 from weighbridge.errors import UsageError, WeighbridgeError
+from weighbridge.gateway.admission.fleet import Fleet
+from weighbridge.gateway.alone import has_room, is_alone
 from weighbridge.gateway.app import Gateway, Watching
 from weighbridge.gateway.cache import Stores
 from weighbridge.gateway.logs import Form
@@ -175,26 +177,33 @@ class Worker:
             try:
                 self._tick(gateway, metrics)
                 if ticks % _FLUSH_TICKS == 0:
+                    self._with_room(gateway)
                     await asyncio.to_thread(gateway.setup.admission.flush)
             except Exception:
                 log.exception("housekeeping failed; serving goes on")
 
     async def _syncs(self, gateway: Gateway, metrics: Metrics) -> None:
         """Keeps in touch with the other machines. No request waits for it, nor does anything else here."""
-        if gateway.setup.second is None:
-            return
-        fleet, was = gateway.setup.second.fleet, True
-        while True:
-            try:
-                up = await fleet.sync(time())
-                if was and not up:
-                    log.warning("the fleet's server is away, so this machine goes by what it knows: %s", fleet.trouble)
-                elif up and not was:
-                    log.warning("the fleet's server is back")
+        was = True
+        while self._fleet is not None:
+            second = gateway.setup.second  # there is none while the disk is full
+            up = await self._synced(second.fleet, was=was) if second is not None else None
+            if up is not None:
                 was = metrics.fleet_up = up
-            except Exception:
-                log.exception("keeping in touch with the fleet failed; serving goes on")
             await asyncio.sleep(_TICK_S)
+
+    async def _synced(self, fleet: Fleet, *, was: bool) -> bool | None:
+        """Whether the fleet's server answers, said where that `was` otherwise; None: not known."""
+        try:
+            up = await fleet.sync(time())
+        except Exception:
+            log.exception("keeping in touch with the fleet failed; serving goes on")
+            return None
+        if was and not up:
+            log.warning("the fleet's server is away, so this machine goes by what it knows: %s", fleet.trouble)
+        elif up and not was:
+            log.warning("the fleet's server is back")
+        return up
 
     async def _seals(self) -> None:
         """One worker sees to it for all."""
@@ -217,6 +226,12 @@ class Worker:
             self._seen = stamp
             self.reload(gateway)
 
+    def _with_room(self, gateway: Gateway) -> None:
+        """Limits and budgets as they should be, where the disk was full when serving began and has room by now."""
+        if is_alone(gateway.setup.admission) and has_room(self._options.home):
+            self._take_over(gateway, self._setup(self._config))
+            log.warning("the disk has room again: limits are shared, and budgets are kept")
+
     def _stamp(self) -> tuple[int, int]:
         try:
             found = self._options.config.stat()
@@ -236,10 +251,13 @@ class Worker:
         if config.gateway.fleet != self._fleet:
             log.warning("gateway.fleet was changed, which takes effect when the gateway is started anew")
         self._config = config
+        self._take_over(gateway, made)
+        log.warning("the configuration was read anew")
+
+    def _take_over(self, gateway: Gateway, made: Setup) -> None:
         old, gateway.setup = gateway.setup, made
         old.keys.close()
         self._known(made)
-        log.warning("the configuration was read anew")
 
 
 def address(listen: str) -> tuple[str, int]:
