@@ -79,7 +79,8 @@ def _work(options: Options, manager: Manager, section: GatewaySection) -> int:
     from weighbridge.transport.loop import run  # noqa: PLC0415
 
     def started(server: Server) -> None:
-        print(f'{{"url": "{server.url}", "worker": {options.worker}}}', flush=True)
+        sys.stdout.write(f'{{"url": "{server.url}", "worker": {options.worker}}}\n')  # whole: others write theirs
+        sys.stdout.flush()
         manager.ready(server.url, worker=options.worker)
         manager.see_off(server, section.drain)
         if sys.stderr.isatty():
