@@ -26,13 +26,19 @@ NOT_RUN: Final = {
     r"git clone .*": "needs a network",
     r"make quickstart": "installs everything and starts two real models; tests/quickstart starts them",
     r"make (test|test-slow|lint|bench)\b.*": "this suite is part of it",
+    r"make compiled|WEIGHBRIDGE_COMPILE=1 pip wheel .*": "takes minutes; tests/compiled builds less, and a wheel of it",
     r"(.*/)?weighbridge quickstart --serve &": "starts two real models; a simulator stands in for them here",
     r"pip install weighbridge.*": "needs an index of packages",
+    r"sudo .*": "changes the machine; tests/deploy and tests/e2e/gateway do the same in a folder",
+    r"(WEIGHBRIDGE_CONFIG=\S+ )?docker .*": "needs a Docker daemon; tests/deploy plays the image's build step by step",
     r"(\S*/)?python benchmarks/\S+\.py.*": "takes minutes; .ci/run starts each with --quick",
 }
 """Commands that no test runs, and why. Anything else in a block of a shell is run here."""
 RUN: Final = re.compile(r"(weighbridge|curl -s|cd) .+")
 SIMULATOR: Final = "http://127.0.0.1:8089"  # as the pages have it; here it is another port
+GATEWAY: Final = "http://127.0.0.1:8900"  # the same
+STARTS: Final = {"weighbridge simulate": "--port {}", "weighbridge serve": "--listen 127.0.0.1:{}"}
+"""What a page leaves running with `&`, and how it is told its port here."""
 EXITS: Final = {"weighbridge eval": {0, 1}}  # 1 is an answer: measured, and a criterion failed
 
 
@@ -57,6 +63,7 @@ class Reader:
         self.cwd.mkdir()
         self.section = ""
         self.port = _free_port()
+        self.gateway = _free_port()
         self.background: subprocess.Popen[str] | None = None
 
     def prepare(self) -> None:
@@ -80,8 +87,9 @@ class Reader:
             return
         if text == "kill %1":
             self.stop()
-        elif text.startswith("weighbridge simulate ") and text.endswith(" &"):
-            self._start(command, text.removesuffix(" &"))
+        elif text.endswith(" &") and (start := " ".join(text.split()[:2])) in STARTS:
+            port = self.gateway if start == "weighbridge serve" else self.port
+            self._start(command, f"{text.removesuffix(' &')} {STARTS[start].format(port)}", port)
         elif RUN.fullmatch(text):
             self._run(command, text)
         else:
@@ -91,7 +99,8 @@ class Reader:
             made(self.cwd, self.provider)
 
     def _here(self, text: str) -> str:
-        return text.replace(SIMULATOR, f"http://127.0.0.1:{self.port}").replace('"port":8089', f'"port":{self.port}')
+        text = text.replace(SIMULATOR, f"http://127.0.0.1:{self.port}").replace('"port":8089', f'"port":{self.port}')
+        return text.replace(GATEWAY, f"http://127.0.0.1:{self.gateway}")
 
     def _environment(self) -> dict[str, str]:
         keys = {preset.key_variable for preset in PRESETS.values()}
@@ -118,14 +127,15 @@ class Reader:
         for line in command.shown:
             assert pages.shows(self._here(line), done.stdout), f"{command.where}: `{text}` printed {done.stdout!r}"
 
-    def _start(self, command: Command, text: str) -> None:
-        words = ["bash", "-c", f"exec {text} --port {self.port}"]
+    def _start(self, command: Command, text: str, port: int) -> None:
+        words = ["bash", "-c", f"exec {text}"]
         self.background = subprocess.Popen(
             words, cwd=self.cwd, env=self._environment(), stdout=subprocess.PIPE, text=True
         )
         assert self.background.stdout is not None
         printed = self.background.stdout.readline()
-        assert json.loads(printed)["port"] == self.port, f"{command.where}: `{text}` did not start"
+        assert printed, f"{command.where}: `{text}` did not start"
+        assert f":{port}" in json.loads(printed)["url"]
         for line in command.shown:
             assert pages.shows(self._here(line), printed), f"{command.where}: `{text}` printed {printed!r}"
 

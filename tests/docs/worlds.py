@@ -61,9 +61,13 @@ def _export(folder: Path) -> None:
     lines(folder / "export.jsonl", *rows)
 
 
+def _configured(folder: Path, url: str) -> None:
+    (folder / "weighbridge.yaml").write_text(SUPPORT.format(url=url), "utf-8")
+
+
 def _own(folder: Path, url: str) -> None:
     """The starter, changed to what the page goes on with, and an export of one's own traffic."""
-    (folder / "weighbridge.yaml").write_text(SUPPORT.format(url=url), "utf-8")
+    _configured(folder, url)
     _export(folder)
 
 
@@ -106,6 +110,7 @@ def _exports(folder: Path, _: str) -> None:
 
 WORLDS: Final = {
     "README.md": World(before=_quickstart, after={"weighbridge init": _own}, fresh=frozenset({"Your own traffic"})),
+    "deploying.md": World(before=_configured),
     "reading-results.md": World(before=_measured, first=("weighbridge eval support-weekly",) * 2),
     "samples.md": World(before=_exports),
 }
