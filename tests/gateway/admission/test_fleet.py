@@ -322,6 +322,45 @@ def test_who_comes_again_gives_others_what_nobody_asks_it_for(server: Server, tm
     run(main)
 
 
+def test_who_is_stopped_before_it_began_leaves_what_was_spent_as_it_was(server: Server, tmp_path: Path) -> None:
+    async def main() -> None:
+        admission, fleet = machine(server, tmp_path)
+        await spend(fleet, 6.0)
+        await fleet.close()
+        admission.close()
+        short, never_asked = machine(server, tmp_path)
+        never_asked._recall()
+        await never_asked.close()
+        short.close()
+        last, again = machine(server, tmp_path)
+        with pytest.raises(Denied, match="used up"):
+            await spend(again, 5.0)
+        await again.close()
+        last.close()
+
+    run(main)
+
+
+def test_counts_are_told_again_to_a_server_that_lost_them(server: Server) -> None:
+    who = Grant("app", "app", rules=Rules((limit("requests", "5/min"),)))
+
+    async def main() -> None:
+        async with machines(server, 2) as (first, second):
+            second._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+            for _ in range(4):
+                first._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+            for fleet in (first, second):
+                fleet._elsewhere._turns = Turns(0), Turns(0)  # else it is told by and by in any case
+            await first.sync(NOW)
+            server.say("FLUSHALL")
+            for fleet in (first, second):
+                await fleet.sync(NOW)
+            with pytest.raises(Denied):
+                second._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
+
+    run(main)
+
+
 def test_nobody_waits_for_a_server_that_is_known_to_be_away(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 1) as (fleet,):

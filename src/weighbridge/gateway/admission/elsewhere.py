@@ -85,6 +85,10 @@ class Elsewhere:
         """This worker, or another one of this machine, has asked."""
         self._heard_at = now
 
+    def forget(self) -> None:
+        """The server may know nothing of what was said."""
+        self._said.clear()
+
     def lost(self, now: float) -> None:
         """The server is away: what others had in flight is over by and by. What they counted leaves its window. Raises
         Busy."""

@@ -177,13 +177,14 @@ class Fleet:
 
     async def close(self) -> None:
         """Gives this machine's idle money back; closes the connection. Nothing is admitted afterwards."""
-        purses = self._budgets.purses.values()
+        now = self._admission.now
+        purses = [purse for purse in self._budgets.purses.values() if purse.ends > now]
         for purse in purses:
             purse.give_back()
         with contextlib.suppress(ValkeyFailed, Busy):
             for some in sliced(purses):
                 async with self._alone():
-                    await self._ask(some, self._admission.now, 0, last=True)
+                    await self._ask(some, now, 0, last=True)
         await self._server.close()
         if self._fd >= 0:
             os.close(self._fd)
@@ -202,6 +203,7 @@ class Fleet:
         fresh = since != self._since
         if fresh:
             self._recall()
+            self._elsewhere.forget()
         for some in sliced(self._due(now, all_=fresh)):
             async with self._alone():
                 await self._ask(some, now, 0)
