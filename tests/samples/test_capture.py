@@ -71,22 +71,19 @@ def test_a_draw_depends_on_the_requests_and_the_seed_alone() -> None:
 
 def test_outcomes_conversations_and_completions() -> None:
     failed = sample_of(asked("x", outcome="failed"))
-    assert failed is not None
     assert failed.tags == ("endpoint:support", "outcome:failed")
     body = {"messages": [{"role": "user", "content": "x"}], "metadata": {"session_id": 7}}
     talk = sample_of(exchange(request=json.dumps(body)))
-    assert talk is not None
     assert talk.cluster == "7"
     body["metadata"] = {"session_id": "<email:1>"}
     hidden = sample_of(exchange(request=json.dumps(body)))
-    assert hidden is not None
     assert hidden.cluster is None, "every session would be the same one"
     plain = sample_of(exchange(api="completions", request='{"prompt": "Once"}'))
     assert plain == Sample(
         request={"prompt": "Once"},
         api="completions",
         tags=("endpoint:support",),
-        origin={"format": "exchange", "id": exchange().id} | (plain.origin if plain else {}),
+        origin={"format": "exchange", "id": exchange().id} | plain.origin,
     )
 
 
@@ -109,9 +106,31 @@ def test_outcomes_conversations_and_completions() -> None:
 )
 def test_what_cannot_be_replayed_is_counted_and_left_out(request_: str | None) -> None:
     told = capture([(exchange(request=request_), ())])
-    assert (told.samples, told.unusable) == ([], 1)
+    assert (told.samples, told.unusable.total(), told.counts()["unusable"]) == ([], 1, 1)
     with pytest.raises(UsageError, match="none of 1 exchanges"):
         check_found(told, Path("home"))
+
+
+def test_why_requests_cannot_be_replayed_is_counted_and_told() -> None:
+    found = [
+        asked("fine"),
+        exchange(request=None),
+        exchange(request=None),
+        exchange(request=None, capture="cut"),
+        *(
+            exchange(
+                request=json.dumps({"tools": [{"type": f"t{n}"}], "messages": [1], "anthropic_only": []}),
+                api="messages",
+            )
+            for n in range(9)
+        ),
+    ]
+    told = capture((each, ()) for each in found)
+    assert told.counts()["why_unusable"] == dict(told.unusable.most_common(5))
+    lines = told.lines(Path("out.jsonl"))
+    assert "2 cannot be replayed: the body was not kept" in lines
+    assert "1 cannot be replayed: the body was too large to keep" in lines
+    assert sum(int(line.split()[0]) for line in lines if "cannot be replayed" in line) == 12
 
 
 def test_shadow_traffic_is_left_out() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +16,12 @@ from weighbridge.errors import UsageError
 from weighbridge.records.exchange import Exchange, Feedback
 from weighbridge.samples.importers.record import seconds, sent, text_of_reply
 from weighbridge.samples.redact import KINDS, Kind, Redactor
-from weighbridge.samples.sample import Api, Sample, too_deep
+from weighbridge.samples.replayable import Unusable, object_of, request_of
+from weighbridge.samples.sample import Sample
 
 _GOOD: Final = 0.5  # a mean score from here on is `feedback:good`
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?) ?(m|h|d)", re.ASCII)
+_MOST_REASONS: Final = 5
 _SECONDS: Final = {"m": 60.0, "h": 3600.0, "d": 86400.0}
 
 _encode = msgspec.json.Encoder().encode
@@ -28,20 +31,21 @@ _decode = msgspec.json.Decoder(Sample).decode
 @dataclass(slots=True)
 class Captured:
     """Samples in order of arrival, and what became of the `exchanges` they were made from: `doubles` asked what another
-    had asked, `unusable` hold no request that can be replayed, `not_drawn` are beyond `take`."""
+    had asked, `unusable` hold no request that can be replayed, by why not, `not_drawn` are beyond `take`."""
 
     samples: list[Sample] = field(default_factory=list)
     exchanges: int = 0
     doubles: int = 0
-    unusable: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
     not_drawn: int = 0
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, Any]:
         return {
             "samples": len(self.samples),
             "exchanges": self.exchanges,
             "doubles": self.doubles,
-            "unusable": self.unusable,
+            "unusable": self.unusable.total(),
+            "why_unusable": dict(self.unusable.most_common(_MOST_REASONS)),
             "not_drawn": self.not_drawn,
         }
 
@@ -50,7 +54,9 @@ class Captured:
         lines = [f"{len(self.samples)} samples from {self.exchanges} exchanges to {out}"]
         lines += [f"{self.doubles} doubles left out"] if self.doubles else []
         lines += [f"{self.not_drawn} distinct requests not drawn"] if self.not_drawn else []
-        lines += [f"{self.unusable} hold no request that can be replayed"] if self.unusable else []
+        lines += [f"{count} cannot be replayed: {why}" for why, count in self.unusable.most_common(_MOST_REASONS)]
+        others = self.unusable.total() - sum(count for _, count in self.unusable.most_common(_MOST_REASONS))
+        lines += [f"{others} cannot be replayed for other reasons"] if others else []
         return lines
 
 
@@ -76,9 +82,10 @@ def capture(
         if exchange.shadow_of is not None:
             continue
         told.exchanges += 1
-        sample = sample_of(exchange)
-        if sample is None:
-            told.unusable += 1
+        try:
+            sample = sample_of(exchange)
+        except Unusable as error:
+            told.unusable[str(error)] += 1
             continue
         name = sample.id
         told.doubles += int(name, 16) in seen
@@ -128,12 +135,9 @@ def _finished(entry: _Kept, first: float) -> Sample:
     return msgspec.structs.replace(sample, arrived=entry.at - first, origin=origin, tags=tags)
 
 
-def sample_of(exchange: Exchange) -> Sample | None:
-    """One exchange's request; None where it holds none that can be replayed."""
-    api: Api = "completions" if exchange.api == "completions" else "chat"
-    body = _object(exchange.request)
-    if body is None or not _replayable(api, body):
-        return None
+def sample_of(exchange: Exchange) -> Sample:
+    """One exchange's request. Raises Unusable where it holds none that can be replayed."""
+    api, body = request_of(exchange)
     ended = () if exchange.outcome == "ok" else (f"outcome:{exchange.outcome}",)
     tags = (f"endpoint:{exchange.endpoint}", *ended)
     return Sample(request=sent(body), api=api, tags=tags, cluster=_conversation(body), origin=_origin(exchange))
@@ -146,22 +150,9 @@ def _origin(exchange: Exchange) -> dict[str, Any]:
         "id": exchange.id,
         "candidate": exchange.route.target,
         "model": (served.answered or served.model) if served else None,
-        "answer": text_of_reply(_object(exchange.reply)),
+        "answer": text_of_reply(object_of(exchange.reply)),
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _replayable(api: Api, body: dict[str, Any]) -> bool:
-    if too_deep(body):
-        return False
-    if api == "completions":
-        return bool(body.get("prompt"))
-    messages = body.get("messages")
-    return (
-        isinstance(messages, list)
-        and bool(messages)
-        and all(isinstance(message, dict) and "role" in message for message in messages)
-    )
 
 
 def _conversation(body: dict[str, Any]) -> str | None:
@@ -171,14 +162,6 @@ def _conversation(body: dict[str, Any]) -> str | None:
         return None
     named = (metadata.get(name) for name in ("conversation_id", "session_id", "thread_id"))
     return next((str(name) for name in named if name and not str(name).startswith("<")), None)
-
-
-def _object(text: str | None) -> dict[str, Any] | None:
-    try:
-        value = msgspec.json.decode(text) if text else None
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def json_redactor(kinds: Sequence[Kind] = KINDS) -> Callable[[bytes], bytes]:
@@ -214,7 +197,9 @@ def check_found(found: Captured, home: Path) -> None:
     if found.samples:
         return
     if found.exchanges:
-        raise UsageError(f"none of {found.exchanges} exchanges holds a request that can be replayed", where=str(home))
+        what = f"none of {found.exchanges} exchanges holds a request that can be replayed"
+        why = "; ".join(f"{count}: {why}" for why, count in found.unusable.most_common(_MOST_REASONS))
+        raise UsageError(f"{what} ({why})" if why else what, where=str(home))
     raise UsageError(
         "no exchange with its body was recorded, or none that fits",
         where=str(home),
