@@ -1,68 +1,20 @@
-"""Machines that share limits and budgets by way of a real server, which may be slow, away, or have lost its data."""
+"""Machines that share budgets by way of a real server, which may be slow, away, or have lost its data."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.gateway.admission.fleets import NOW, TEN, admit, machine, machines, run, spend
 from tests.gateway.admission.servers import Server, running
 
 from weighbridge.errors import MeasurementError
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.denied import Denied
-from weighbridge.gateway.admission.elsewhere import Turns
 from weighbridge.gateway.admission.fleet import Fleet
 from weighbridge.gateway.admission.grant import Grant
-from weighbridge.gateway.admission.rules import Rules, budget, limit
-from weighbridge.gateway.admission.ticket import Ticket
+from weighbridge.gateway.admission.rules import Rules, limit
 from weighbridge.gateway.admission.valkey import Valkey
-
-NOW = 1_800_000_000.0
-TEN = Grant("app", "app", rules=Rules((), (budget("$10/day"),)))
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path) as found:
-        yield found
-
-
-def machine(server: Server, home: Path | None = None, *, patience_s: float = 20) -> tuple[Admission, Fleet]:
-    admission = Admission(home=home)
-    return admission, Fleet(admission, Valkey(server.url, limit_s=20), home=home, patience_s=patience_s)
-
-
-@contextlib.asynccontextmanager
-async def machines(server: Server, count: int) -> AsyncIterator[list[Fleet]]:
-    found = [machine(server) for _ in range(count)]
-    try:
-        yield [fleet for _, fleet in found]
-    finally:
-        for admission, fleet in found:
-            await fleet.close()
-            admission.close()
-
-
-async def admit(fleet: Fleet, grant: Grant, endpoint: str, *, tokens: int, usd: float, now: float) -> Ticket:
-    """As the gateway does: where this machine has no money, the server is asked, and the request looked at again."""
-    try:
-        return fleet._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
-    except Denied as error:
-        if error.type not in {"budget", "insufficient_quota"} or not fleet.may_have(grant, endpoint, usd, now):
-            raise
-    await fleet.replenish(grant, endpoint, usd, now)
-    return fleet._admission.admit(grant, endpoint, tokens=tokens, usd=usd, now=now)
-
-
-async def spend(fleet: Fleet, usd: float, now: float = NOW) -> None:
-    """A request that costs what it may. Raises Denied."""
-    (await admit(fleet, TEN, "e", tokens=0, usd=usd, now=now)).settle(0, usd)
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(main())
 
 
 def test_three_machines_take_all_of_a_budget_and_never_more(server: Server) -> None:
@@ -180,32 +132,6 @@ def test_workers_of_one_machine_share_its_part(server: Server, tmp_path: Path) -
         for admission, link in ((first, fleet), (second, other)):
             await link.close()
             admission.close()
-
-    run(main)
-
-
-def test_windows_and_gates_see_the_other_machines(server: Server) -> None:
-    rules = Rules((limit("requests", "5/min"), limit("tokens", "100/min"), limit("concurrent", 3)))
-    who = Grant("app", "app", rules=rules)
-
-    async def main() -> None:
-        async with machines(server, 2) as (first, second):
-            tickets = [first._admission.admit(who, "e", tokens=30, usd=0, now=NOW) for _ in range(2)]
-            second._admission.admit(who, "e", tokens=10, usd=0, now=NOW)
-            for fleet in (first, second, first):
-                await fleet.sync(NOW)
-            for fleet in (first, second):
-                with pytest.raises(Denied, match="at a time"):
-                    fleet._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            for ticket in tickets:
-                ticket.settle(30)
-            for fleet in (first, second, second):
-                await fleet.sync(NOW)
-            last = second._admission.admit(who, "e", tokens=30, usd=0, now=NOW + 1)
-            assert b"remaining-requests: 1\r\n" in last.headers
-            assert b"remaining-tokens: 0\r\n" in last.headers
-            await second.sync(NOW + 70)
-            assert b"remaining-requests: 4" in second._admission.admit(who, "e", tokens=0, usd=0, now=NOW + 70).headers
 
     run(main)
 
@@ -341,26 +267,6 @@ def test_who_is_stopped_before_it_began_leaves_what_was_spent_as_it_was(server: 
     run(main)
 
 
-def test_counts_are_told_again_to_a_server_that_lost_them(server: Server) -> None:
-    who = Grant("app", "app", rules=Rules((limit("requests", "5/min"),)))
-
-    async def main() -> None:
-        async with machines(server, 2) as (first, second):
-            second._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            for _ in range(4):
-                first._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            for fleet in (first, second):
-                fleet._elsewhere._turns = Turns(0), Turns(0)  # else it is told by and by in any case
-            await first.sync(NOW)
-            server.say("FLUSHALL")
-            for fleet in (first, second):
-                await fleet.sync(NOW)
-            with pytest.raises(Denied):
-                second._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-
-    run(main)
-
-
 def test_nobody_waits_for_a_server_that_is_known_to_be_away(server: Server) -> None:
     async def main() -> None:
         async with machines(server, 1) as (fleet,):
@@ -418,70 +324,6 @@ def test_nobody_is_asked_for_what_no_budget_can_hold(server: Server) -> None:
     run(main)
 
 
-def test_a_machine_that_let_nothing_in_yet_knows_what_the_others_did(server: Server) -> None:
-    who = Grant("app", "app", rules=Rules((limit("requests", "5/min"), limit("concurrent", 4))))
-
-    async def main() -> None:
-        async with machines(server, 2) as (busy, idle):
-            idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW - 3600).settle(0, 0)  # it knows of the limits
-            tickets = [busy._admission.admit(who, "e", tokens=0, usd=0, now=NOW) for _ in range(4)]
-            for fleet in (busy, idle):
-                await fleet.sync(NOW)
-            with pytest.raises(Denied, match="4 at a time"):
-                idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            for ticket in tickets:
-                ticket.settle(0, 0)
-            for fleet in (busy, idle):
-                await fleet.sync(NOW)
-            idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            with pytest.raises(Denied, match="5 requests/min"):
-                idle._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-
-    run(main)
-
-
-def test_what_others_had_in_flight_is_forgotten_when_the_server_stays_away(server: Server) -> None:
-    who = Grant("app", "app", rules=Rules((limit("concurrent", 1),)))
-
-    async def main() -> None:
-        async with machines(server, 2) as (busy, other):
-            other._admission.admit(who, "e", tokens=0, usd=0, now=NOW).settle(0, 0)
-            busy._admission.admit(who, "e", tokens=0, usd=0, now=NOW)
-            for fleet in (busy, other):
-                await fleet.sync(NOW)
-            server.stop()
-            for later in (1, 5):
-                assert not await other.sync(NOW + later)
-                with pytest.raises(Denied):
-                    other._admission.admit(who, "e", tokens=0, usd=0, now=NOW + later)
-            assert not await other.sync(NOW + 6)
-            other._admission.admit(who, "e", tokens=0, usd=0, now=NOW + 6)
-            server.start()
-
-    run(main)
-
-
-def test_what_was_heard_before_the_gateway_was_killed_is_forgotten_too(server: Server, tmp_path: Path) -> None:
-    who = Grant("app", "app", rules=Rules((limit("concurrent", 1),)))
-    server.stop()
-
-    async def main() -> None:
-        admission, fleet = machine(server, tmp_path)
-        admission.admit(who, "e", tokens=0, usd=0, now=NOW).settle(0, 0)
-        (gate,) = admission.limits.board.rows("c:").values()
-        gate[0] = 1
-        for later in (0, 6):
-            with pytest.raises(Denied):
-                admission.admit(who, "e", tokens=0, usd=0, now=NOW + later)
-            await fleet.sync(NOW + later)
-        admission.admit(who, "e", tokens=0, usd=0, now=NOW + 6)
-        await fleet.close()
-        admission.close()
-
-    run(main)
-    server.start()
-
-
 def test_the_name_of_a_fleet_keeps_it_apart_from_others(server: Server) -> None:
     async def main() -> None:
         pairs = [
@@ -521,10 +363,3 @@ def test_a_home_that_takes_no_name_is_one_line(server: Server, tmp_path: Path) -
     with pytest.raises(MeasurementError, match="admission"):
         Fleet(admission, Valkey(server.url), home=tmp_path)
     admission.close()
-
-
-def test_of_many_that_are_idle_each_has_its_turn() -> None:
-    turns = Turns(4)
-    names = [str(number) for number in range(10)]
-    assert [turns.of(names) for _ in range(3)] == [names[:4], names[4:8], [*names[8:], *names[:2]]]
-    assert turns.of(names[:3]) == names[:3]

@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.gateway.admission.servers import Server, running
+from tests.gateway.admission.servers import Server
 
 from weighbridge.gateway.admission.admission import Admission
 from weighbridge.gateway.admission.denied import Denied
@@ -19,12 +18,6 @@ from weighbridge.gateway.admission.valkey import Valkey
 NOW = 1_800_000_000.0
 WHO = Grant("app", "app", rules=Rules((), (budget("$10/day"),)))
 STEPS = 250
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path) as found:
-        yield found
 
 
 class Machine:

@@ -2,21 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
-from tests.gateway.admission.servers import PASSWORD, Server, running
+from tests.gateway.admission.servers import PASSWORD, Server
 
 from weighbridge.errors import UsageError
 from weighbridge.gateway.admission.valkey import Script, Valkey, ValkeyFailed
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with running(tmp_path) as found:
-        yield found
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
