@@ -10,6 +10,7 @@ from weighbridge.errors import UsageError
 from weighbridge.providers.bill import Bill
 from weighbridge.providers.price import Price, Tier, look_up, total
 from weighbridge.wire.answer import Usage
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.views import decode_reply
 
 
@@ -91,8 +92,8 @@ def test_what_has_no_output_in_the_book_is_paid_for_by_its_input() -> None:
     assert price.output == 0
     usage = decode_reply(b'{"usage":{"prompt_tokens":1000000,"total_tokens":1000000}}').usage
     assert usage is not None
-    assert usage.read().output == 0
-    assert price.cost(usage.read()) == Bill(price).cost(usage.read()) == pytest.approx(price.input)
+    assert usage_of(usage).output == 0
+    assert price.cost(usage_of(usage)) == Bill(price).cost(usage_of(usage)) == pytest.approx(price.input)
     cut = decode_reply(b'{"usage":{"prompt_tokens":10,"total_tokens":12}}').usage
     assert cut is not None
-    assert cut.read().output is None
+    assert usage_of(cut).output is None

@@ -83,6 +83,7 @@ class Gateway:
         self._health = health
         self._recorder = recorder
         self._metrics = metrics
+        self._counting = metrics.counting
         self._ended: Callable[[Came, Serving], None] = self._over
         self._apis: dict[str, Literal["chat", "completions"]] = {
             "/v1/chat/completions": "chat",
@@ -217,7 +218,7 @@ class Gateway:
 
     def _note(self, record: Exchange, request: ServerRequest) -> None:
         """The exchange has ended: everybody who counts it is told."""
-        self._metrics.note(record)
+        self._counting.note(record)
         self._recorder.append(record)
         watching = self._watching
         if watching.telemetry is not None:

@@ -10,9 +10,11 @@ from weighbridge.gateway.refusal import Refusal
 from weighbridge.providers.candidate import Api
 from weighbridge.wire.reading import shown
 
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_text = msgspec.json.Decoder(str).decode
-_whole = msgspec.json.Decoder(dict[str, Any]).decode
+_fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_text: Final = msgspec.json.Decoder(str).decode
+_whole: Final = msgspec.json.Decoder(dict[str, Any]).decode
+_MODEL: Final = b'"model"'
+_ESCAPES: Final = b"\\u006"  # of all the letters in "model"
 _TRUE: Final = b"true"
 _BOOLEANS: Final = frozenset({b"true", b"false", b"null"})
 _DULL: Final = frozenset(
@@ -38,7 +40,7 @@ class Asked:
     `stream_options`, which is decoded where it is there at all. `size` is the body's, in bytes; `limit` is how many
     tokens the client allows for the answer (None: it does not say)."""
 
-    __slots__ = ("_document", "api", "body", "fields", "include_usage", "limit", "name", "size", "stream")
+    __slots__ = ("_document", "_model", "api", "body", "fields", "include_usage", "limit", "name", "size", "stream")
 
     def __init__(self, api: Api, body: bytes) -> None:
         """Raises Refusal (400) where the body is no JSON object with a `model`."""
@@ -46,6 +48,7 @@ class Asked:
         try:
             fields = _fields(body)
             name = fields.pop("model", None)
+            self._model: bytes = b"" if name is None else bytes(name)
             self.name = _text(name) if name is not None else ""
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise Refusal.bad(f"the body is not a JSON object of this API ({error}): {shown(body[:400])}") from None
@@ -75,6 +78,26 @@ class Asked:
             self.include_usage = options.get("include_usage") is True
         else:
             raise Refusal.bad("stream_options is not an object")
+
+    def naming(self, model: bytes, first: bytes = b"") -> bytes | None:
+        """The body with another model (as JSON text), and `first` before its other fields; None where the place of the
+        name is not plain to see.
+
+        It is plain where `"model"` stands in the body only once: that is the key, for there is one, and no letter of it
+        may be written as an escape.
+        """
+        body, own = self.body, self._model
+        key = body.find(_MODEL)
+        value = body.find(own, key + len(_MODEL))
+        if key < 0 or value < 0 or body[key + len(_MODEL) : value].strip() != b":":
+            return None
+        if body.find(_MODEL, value) >= 0 or _ESCAPES in body:
+            return None
+        head = body[:value]
+        if first:
+            brace = head.find(b"{") + 1
+            head = head[:brace] + first + head[brace:]
+        return head + model + body[value + len(own) :]
 
     def document(self) -> dict[str, Any]:
         """The whole body without `model`, decoded once, for those who must read it. Not to be changed.
@@ -116,10 +139,20 @@ def _is_true(stream: Any) -> bool:
     return said == _TRUE
 
 
+_limits: dict[bytes, int | None] = {}
+_MOST_LIMITS: Final = 4096
+_LIMIT_DIGITS: Final = 9
+
+
 def _limit(fields: dict[str, Any]) -> int | None:
     """Tokens the client allows for the answer; None where it does not say."""
     value = fields.get("max_completion_tokens") or fields.get("max_tokens")
     if value is None:
         return None
     text = bytes(value)
-    return int(text) if text.isdigit() and len(text) < 10 else None
+    if text in _limits:  # clients name the same few numbers again and again
+        return _limits[text]
+    number = int(text) if text.isdigit() and len(text) <= _LIMIT_DIGITS else None
+    if len(text) <= _LIMIT_DIGITS and len(_limits) < _MOST_LIMITS:
+        _limits[text] = number
+    return number

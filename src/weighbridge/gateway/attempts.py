@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
-from time import monotonic
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +26,10 @@ from weighbridge.transport.timing import Timing
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
 from weighbridge.wire.reading import shown
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.views import GlanceView, ReplyView, decode_reply, glance
+
+monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
 
 _BYTES_PER_TOKEN: Final = 4
 _LINGER_S: Final = 1.0
@@ -216,7 +219,7 @@ class Attempting:
         took = now - sent.began
         self._health.of(step.target).succeeded(now, None, took)
         told = view.usage_view()
-        usage = told.read() if told is not None else _NOTHING
+        usage = usage_of(told) if told is not None else _NOTHING
         choices, bill = view.choices, upstream.bill
         self.attempts.append(
             Attempt(
@@ -451,6 +454,6 @@ def _view(body: bytes) -> GlanceView:
         view = glance(body)
         if not body.isascii():
             body.decode()  # what nobody looks at must be text all the same: clients read all of it
-        return view
     except _MALFORMED as error:
         raise FailedCall(Failure("protocol", f"not a reply of this API: {error}", status=200)) from None
+    return view

@@ -29,7 +29,7 @@ class Came:
         self.setup = setup
         self.at = time()
         self.id = new_id(self.at)
-        self.line = b"X-Request-Id: %b\r\n" % self.id.encode()
+        self.line = f"X-Request-Id: {self.id}\r\n".encode()
         self.grant: Grant | None = None
         self.asked: Asked | None = None
         self.ticket: Ticket | None = None

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from weighbridge.gateway.counting import BOUNDS, Counting, Counts
 from weighbridge.records.exchange import Exchange
 
-_BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 _SEP: Final = "\x1f"
 _LOST: Final = "lost"  # of a worker's figures: how many records its disk refused
 
 
 class _Series(msgspec.Struct):
-    """Counts of one label set. `total` and `ttft` are histograms: one count a bucket, the last one above all bounds."""
+    """Counts of one label set, as workers leave them for each other. `total` and `ttft` are histograms: one count a
+    bucket, the last one above all bounds."""
 
     requests: int = 0
     attempts: int = 0
     input: int = 0
     output: int = 0
     cost: float = 0.0
-    total: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    total: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     total_sum: float = 0.0
-    ttft: list[int] = msgspec.field(default_factory=lambda: [0] * (len(_BOUNDS) + 1))
+    ttft: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     ttft_sum: float = 0.0
+
+    @classmethod
+    def of(cls, counts: Counts) -> _Series:
+        """The same figures."""
+        return cls(
+            requests=counts.requests,
+            attempts=counts.attempts,
+            input=counts.input,
+            output=counts.output,
+            cost=counts.cost,
+            total=list(counts.total.counts),
+            total_sum=counts.total.total,
+            ttft=list(counts.ttft.counts),
+            ttft_sum=counts.ttft.total,
+        )
 
     def add(self, other: _Series) -> None:
         self.requests += other.requests
@@ -46,40 +61,25 @@ _decode = msgspec.json.Decoder(dict[str, _Series]).decode
 
 
 class Metrics:
-    """`note` is on the request's path: a dict look-up and a few additions. `share` says where workers leave their
-    figures for each other; None: this worker stands alone."""
+    """`counting` is on the request's path. `share` says where workers leave their figures for each other; None: this
+    worker stands alone."""
 
     def __init__(self, share: Path | None = None, worker: str = "0") -> None:
-        self._series: dict[tuple[str, str, str], _Series] = {}
+        self.counting = Counting()
         self._share = share
         self._worker = worker
         self.fleet_up: bool | None = None
         """Whether other machines are in touch; None: there are none."""
 
     def note(self, record: Exchange) -> None:
-        key = (record.endpoint if record.outcome != "refused" else "", record.route.target or "", record.outcome)
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = _Series()
-        series.requests += 1
-        series.attempts += len(record.attempts)
-        if record.cache is None:  # of a cached answer, nothing was counted anew
-            usage = record.usage
-            series.input += usage.input or 0
-            series.output += usage.output or 0
-        series.cost += record.cost or 0.0
-        if record.total is not None:
-            series.total[bisect_left(_BOUNDS, record.total)] += 1
-            series.total_sum += record.total
-        if record.ttft is not None:
-            series.ttft[bisect_left(_BOUNDS, record.ttft)] += 1
-            series.ttft_sum += record.ttft
+        """As `counting.note`, for those who are in no hurry."""
+        self.counting.note(record)
 
     def leave(self, *, lost: int = 0) -> None:
         """Writes this worker's figures where the others find them. Never raises."""
         if self._share is None:
             return
-        plain = {_SEP.join(key): series for key, series in self._series.items()}
+        plain = {_SEP.join(key): _Series.of(counts) for key, counts in self.counting.counts.items()}
         plain[_LOST] = _Series(requests=lost)
         target = self._share / f"{self._worker}.json"
         part = target.with_suffix(".part")
@@ -107,8 +107,8 @@ class Metrics:
 
     def _all(self) -> dict[tuple[str, ...], _Series]:
         found: dict[tuple[str, ...], _Series] = {}
-        for key, series in self._series.items():
-            found[key] = msgspec.structs.replace(series)
+        for key, counts in self.counting.counts.items():
+            found[key] = _Series.of(counts)
         if self._share is not None:
             for path in sorted(self._share.glob("*.json")):
                 if path.stem == self._worker:
@@ -149,7 +149,7 @@ def _exposed(all_series: dict[tuple[str, ...], _Series], lost: int) -> str:
 
 def _histogram(name: str, labels: str, counts: Iterable[int], total: float) -> list[str]:
     lines, running = [], 0
-    for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
+    for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
         running += count
         lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {running}')
     return [*lines, f"{name}_sum{{{labels}}} {total:.6f}", f"{name}_count{{{labels}}} {running}"]

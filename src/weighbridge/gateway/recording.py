@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from time import monotonic
+import time
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,8 @@ from weighbridge.records.capture import Capture
 from weighbridge.records.exchange import Attempt, Exchange, Features, Route
 from weighbridge.records.noting import summed_cost, summed_usage
 from weighbridge.wire.failure import Failure
+
+monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
 
 
 def served(came: Came, serving: Serving) -> Exchange:

@@ -17,6 +17,7 @@ from weighbridge.providers.dialect import Dialect, FailedCall, reader_of
 from weighbridge.transport.sse import Event, EventTooLong
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.failure import Failure
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.views import ReplyView, decode_reply
 
 DONE: Final = b"data: [DONE]\n\n"
@@ -190,7 +191,7 @@ class Relay:
         """A chunk that tells usage: the client sees it once, at the end, if it asked."""
         usage = view.usage_view()
         if usage is not None:
-            self.usage = usage.read()
+            self.usage = usage_of(usage)
         if not view.choices:
             self._last = chunk if self._asked_usage else None
             return b""

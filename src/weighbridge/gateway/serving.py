@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import Any, Final, TypeVar
 
 from weighbridge.gateway.asked import Asked
@@ -22,6 +22,8 @@ from weighbridge.transport.faults import CallFailed
 from weighbridge.transport.responder import Responder
 from weighbridge.wire.failure import Failure
 
+monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
+
 _random: Final = random.random  # the choice of a target is no secret
 _SLOW_AFTER_S: Final = 5.0  # a stream's speed is judged when it has run this long
 STREAM_LINES: Final = b"Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
@@ -31,8 +33,8 @@ T = TypeVar("T", Whole, Opened)
 
 
 class Serving:
-    """Answers one admitted request; `over` is called once, with `came`, when it has ended, however it did. Then `outcome`, `status`,
-    `failure`, `target` and `calls.attempts` say what happened.
+    """Answers one admitted request; `over` is called once, with `came`, when it has ended, however it did. Then
+    `outcome`, `status`, `failure`, `target` and `calls.attempts` say what happened.
 
     `lines` are header lines of every reply to it.
     """

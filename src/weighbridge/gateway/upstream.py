@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from weighbridge.config.sections import EndpointSection
 from weighbridge.gateway.asked import Asked
 from weighbridge.providers.bill import Bill
 from weighbridge.providers.candidate import Api, Candidate
 from weighbridge.providers.dialect import Dialect, Outgoing
+from weighbridge.providers.openai import OpenAIDialect
 from weighbridge.routing.course import Routes
 from weighbridge.routing.step import Features
 from weighbridge.wire.messages import ANTHROPIC_ONLY
@@ -25,7 +28,10 @@ class Upstream:
     """A target ready to be called. `plain`: the candidate adds nothing of its own, so the client's values pass as they
     are. `lines` are the header lines that name it in a reply; `provider` and `model` are names for the record."""
 
-    __slots__ = ("bill", "candidate", "dialect", "lines", "model", "name", "plain", "provider", "verbatim")
+    __slots__ = (
+        *("_model", "_openai", "bill", "candidate", "dialect", "lines", "model", "name", "plain", "provider"),
+        "verbatim",
+    )
 
     def __init__(self, candidate: Candidate, dialect: Dialect, *, plain: bool, lines: bytes, bill: Bill | None) -> None:
         self.candidate = candidate
@@ -37,12 +43,19 @@ class Upstream:
         self.provider = candidate.model.provider.name
         self.model = candidate.model.model
         self.verbatim = dialect.verbatim
+        self._openai = dialect if isinstance(dialect, OpenAIDialect) else None
+        self._model = msgspec.json.encode(self.model)
 
     def outgoing(self, asked: Asked, messages: list[dict[str, Any]] | None = None) -> Outgoing:
         """The request for it; `messages` take the place of the client's. Raises UsageError where it cannot be put, and
         Refusal for a body that is not JSON."""
         model = self.candidate.model
         if self.plain and messages is None:
+            openai = self._openai
+            if openai is not None and openai.passes(model, asked.api, asked.fields, stream=asked.stream):
+                named = asked.naming(self._model, openai.asks_usage if asked.stream else b"")
+                if named is not None:
+                    return Outgoing(openai.route(model, asked.api), named)
             return self.dialect.outgoing(model, asked.api, asked.fields, stream=asked.stream)
         document = asked.document()
         if messages is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from weighbridge.errors import UsageError
 from weighbridge.providers.candidate import Api
-from weighbridge.providers.dialect import Outgoing
 from weighbridge.providers.openai import OpenAIDialect
 from weighbridge.providers.provider import Model, Provider
 from weighbridge.transport.client import Route
@@ -33,13 +32,11 @@ class AzureDialect(OpenAIDialect):
         self._headers = provider.request_headers()
         self._deployed: dict[tuple[str, Api], Route] = {}
 
-    def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
-        """The request for one call. Raises as OpenAIDialect does."""
+    def route(self, model: Model, api: Api) -> Route:
+        """Where a call goes. Raises UsageError for an API that is not OpenAI's."""
         if api not in _PATHS:
             raise self._foreign(api)
-        return Outgoing(self._route(model.model, api), self._encode(self.body(model, api, body, stream=stream)))
-
-    def _route(self, deployment: str, api: Api) -> Route:
+        deployment = model.model
         route = self._deployed.get((deployment, api))
         if route is None:
             url = _url(self.provider.base_url, deployment, api)

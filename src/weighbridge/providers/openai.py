@@ -50,18 +50,36 @@ class OpenAIDialect(ReadsFailures):
         preset = provider.preset
         self._refuses = tuple(preset.refuses)
         self._asks_usage = preset.stream_usage == "asked"
+        self.asks_usage = b'"stream_options":{"include_usage":true},' if self._asks_usage else b""
+        """What a stream's body must have besides, as its first field."""
         self._old_limit = preset.max_tokens == "max_tokens" and preset.prices != "openai"
 
     def outgoing(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> Outgoing:
         """The request for one call; `body` is as the candidate makes it, without `model`. Raises UsageError for an API
         that is not OpenAI's, and Untranslatable where Anthropic's words cannot be read."""
+        return Outgoing(self.route(model, api), self._encode(self.body(model, api, body, stream=stream)))
+
+    def route(self, model: Model, api: Api) -> Route:  # noqa: ARG002 - others have one for each model
+        """Where a call goes. Raises UsageError for an API that is not OpenAI's."""
         route = self._routes.get(api)
         if route is None:
             raise self._foreign(api)
-        return Outgoing(route, self._encode(self.body(model, api, body, stream=stream)))
+        return route
 
     def _foreign(self, api: Api) -> UsageError:
         return UsageError(f"{self.provider.name} speaks OpenAI's dialect, which has no {api}")
+
+    def passes(self, model: Model, api: Api, fields: Mapping[str, Any], *, stream: bool) -> bool:
+        """Whether `body` would change nothing in a client's own words but the model's name, and for a stream add
+        `asks_usage`: then they need not be encoded anew."""
+        if ANTHROPIC_ONLY in fields or "stream_options" in fields or (stream and "stream" not in fields):
+            return False
+        if api == "chat" and (model.reasons or (self._old_limit and "max_completion_tokens" in fields)):
+            return False
+        for name in self._refuses:  # noqa: SIM110 - a loop, not a generator for every request
+            if name in fields:
+                return False
+        return True
 
     def body(self, model: Model, api: Api, body: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         """The body as this provider wants it spelled. `model` stands first, as in the SDKs."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping
-from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from weighbridge.transport.coding import ACCEPTED
 from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Head, Limits, Pool, Timeouts
@@ -18,6 +18,8 @@ from weighbridge.transport.proxy import Proxies, Proxy
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.route import Origin, Route, header_lines
 from weighbridge.transport.timing import Timing
+
+monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
 
 __all__ = ["Client", "Incoming", "Limits", "Route", "Timeouts"]
 

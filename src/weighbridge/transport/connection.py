@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import httptools
 
@@ -21,6 +21,8 @@ from weighbridge.transport.faults import (
 )
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
+
+monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
 
 
 class Timeouts:

@@ -12,6 +12,7 @@ import msgspec
 
 from weighbridge.wire.answer import Usage
 from weighbridge.wire.reading import Unreadable, shown, text_of
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.toolcalls import ToolCalls
 from weighbridge.wire.usage import UsageView
 from weighbridge.wire.views import ChoiceView, ReplyView, ToolCallView
@@ -149,7 +150,7 @@ class Reply(Document):
     @property
     def usage(self) -> Usage | None:
         view: UsageView | None = self.view.usage_view()
-        return view.read() if view is not None else None
+        return usage_of(view) if view is not None else None
 
     @property
     def error(self) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 
 from weighbridge.errors import WeighbridgeError
 from weighbridge.wire.answer import Answer, Latency, TokenLogprob, ToolCall, Usage
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.toolcalls import ToolCalls, arguments_text
 from weighbridge.wire.views import ChoiceView, LogprobsView, MessageView, ReplyView, decode_reply
 
@@ -56,7 +57,7 @@ def answer_from_reply(body: bytes) -> Answer:
         model=view.model,
         response_id=view.id,
         fingerprint=view.system_fingerprint,
-        usage=usage.read() if usage is not None else Usage(),
+        usage=usage_of(usage) if usage is not None else Usage(),
         logprobs=tuple(_logprobs(choice.logprobs)) if choice.logprobs is not None else (),
         extra={"choices": len(view.choices)} if len(view.choices) > 1 else {},
     )
@@ -110,7 +111,7 @@ class Stream:
         self._fingerprint = view.system_fingerprint or self._fingerprint
         if view.usage is not None or view.x_groq is not None:
             usage = view.usage_view()
-            self._usage = usage.read() if usage is not None else self._usage  # some servers send it with every chunk
+            self._usage = usage_of(usage) if usage is not None else self._usage  # some servers send it with every chunk
         for choice in view.choices or ():
             if choice.index:
                 self._other_choices = max(self._other_choices, choice.index)

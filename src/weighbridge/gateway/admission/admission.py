@@ -16,6 +16,7 @@ from weighbridge.gateway.admission.limits import Limits
 from weighbridge.gateway.admission.plan import Plan, Plans
 from weighbridge.gateway.admission.rules import NANO, Rules
 from weighbridge.gateway.admission.seats import Seat
+from weighbridge.gateway.admission.taking import MONEY, TOKENS, Taker
 from weighbridge.gateway.admission.ticket import FREE, Ticket
 
 BUDGET_SEATS: Final = 64
@@ -73,13 +74,14 @@ class Admission:
         self.now = now
         if usd is None:
             usd = self._unknown(plan)
-        amounts = (1, max(0, tokens), round(usd * NANO) if usd > 0 else 0)
+        tokens = max(tokens, 0)
+        nano = int(usd * NANO + 0.5) if usd > 0 else 0
         done = 0
-        for meter, share in plan.steps:
-            if not meter.take(amounts[share], now):
-                self._refuse(plan, done, amounts, now)
+        for taker in plan.takers:
+            if not taker.take(_amount(taker, tokens, nano), now):
+                self._refuse(plan, done, tokens, nano, now)
             done += 1  # noqa: SIM113 -- enumerate would make a pair a step
-        return Ticket(self, plan, amounts[1], amounts[2], now)
+        return Ticket(self, plan, tokens, nano, now)
 
     def purses(self, grant: Grant, endpoint: str) -> list[Purse]:
         """The budgets that hold for a grant at an endpoint. Raises Denied as `admit`."""
@@ -131,11 +133,11 @@ class Admission:
             raise refusing.no_price()
         return self.unpriced
 
-    def _refuse(self, plan: Plan, done: int, amounts: tuple[int, int, int], now: float) -> None:
-        for meter, share in reversed(plan.steps[:done]):
-            meter.undo(amounts[share])
-        meter, share = plan.steps[done]
-        raise refusing.over(plan, meter, plan.names[done], amounts[share], now)
+    def _refuse(self, plan: Plan, done: int, tokens: int, nano: int, now: float) -> None:
+        for taker in reversed(plan.takers[:done]):
+            taker.undo(_amount(taker, tokens, nano))
+        taker = plan.takers[done]
+        raise refusing.over(plan, taker, plan.names[done], _amount(taker, tokens, nano), now)
 
     def _reap(self) -> None:
         if self._seat is None:
@@ -146,6 +148,13 @@ class Admission:
                     if vacant:
                         part.free(seat)
                         part.board.sit(-seat)
+
+
+def _amount(taker: Taker, tokens: int, nano: int) -> int:
+    """What it takes of a request."""
+    if taker.share == MONEY:
+        return nano
+    return tokens if taker.share == TOKENS else 1
 
 
 def _seats(workers: int) -> int:

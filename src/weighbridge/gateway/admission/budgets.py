@@ -22,6 +22,7 @@ from typing import Final
 
 from weighbridge.gateway.admission.board import Board, Busy
 from weighbridge.gateway.admission.rules import NANO, Budget, Period
+from weighbridge.gateway.admission.taking import MONEY, Taker
 
 _DAY_S: Final = 86400
 _WANTS_S: Final = 3
@@ -41,7 +42,7 @@ def period_of(period: Period, now: float) -> tuple[int, float, float]:
     return year * 12 + month, begins, ends
 
 
-class Purse:
+class Purse(Taker):
     """One worker's part in one budget. Amounts are whole billionths of a dollar."""
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Purse:
     )
 
     def __init__(self, budget: Budget, board: Board, name: str, seat: int) -> None:
+        super().__init__(MONEY)
         row, seats = board.row(name, _ROWS * board.seats + _EXTRA), board.seats
         self.name = name
         self.span: Period = budget.period

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from weighbridge.gateway.admission.limits import Meter
 
@@ -10,11 +11,24 @@ NO_RETRY = b"x-should-retry: false\r\n"
 """OpenAI's SDKs try every 429 again, unless told not to."""
 
 
+_said: dict[int, str] = {}
+_MOST_SAID: Final = 10_000
+
+
 def duration(seconds: float) -> str:
     """`0s`, `20ms`, `1.5s`, `6m0s`, `23h59m0s`."""
     if seconds < 1:
         return f"{max(round(seconds * 1000), 1)}ms" if seconds > 0 else "0s"
-    tenths = round(seconds * 10)
+    tenths = int(seconds * 10 + 0.5)
+    said = _said.get(tenths)
+    if said is None:
+        if len(_said) >= _MOST_SAID:
+            _said.clear()
+        said = _said[tenths] = _in_words(tenths)
+    return said
+
+
+def _in_words(tenths: int) -> str:
     minutes, rest = divmod(tenths, 600)
     second = f"{rest // 10}.{rest % 10}s" if rest % 10 else f"{rest // 10}s"
     if minutes < 60:

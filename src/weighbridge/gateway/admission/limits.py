@@ -12,11 +12,13 @@ that slice: so in no stretch of `window` seconds more than `amount` is taken, an
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections import defaultdict
-from typing import Final, Protocol
+from typing import Final
 
 from weighbridge.gateway.admission.board import Board
 from weighbridge.gateway.admission.rules import Kind, Limit
+from weighbridge.gateway.admission.taking import REQUEST, TOKENS, Taker
 
 SLICES: Final = 30
 RING: Final = 32
@@ -28,66 +30,88 @@ _REREAD_S: Final = 0.01
 _TRIES: Final = 4
 _EVER: Final = float("inf")
 
-_barrier = threading.Lock()
+_barrier: Final = threading.Lock()
 
 
-class Meter(Protocol):
-    """One limit. `take` has no effect where it refuses."""
+class Meter(Taker):
+    """One limit; `seen` is what was counted when it was last looked at."""
 
-    kind: Kind
-    limit: int
-    seen: int
+    __slots__ = ("kind", "limit", "seen")
 
-    def take(self, amount: int, now: float) -> bool: ...
-    def undo(self, amount: int) -> None:
-        """Takes the last `take` back."""
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(TOKENS if limit.kind == "tokens" else REQUEST)
+        self.kind: Kind = limit.kind
+        self.limit = limit.amount
+        self.seen = 0
 
+    @abstractmethod
     def wait(self, amount: int, now: float) -> float | None:
         """Seconds until this amount may fit; None: never."""
 
+    @abstractmethod
     def reset(self, now: float) -> float:
         """Seconds until nothing is counted any more, if nothing else is taken."""
 
 
-class Window:
+class Others:
+    """The sum of what every seat but one holds in a row, added up again only where one of them has changed: most of the
+    time nothing did, and bytes are compared much faster than numbers are read."""
+
+    __slots__ = ("_high", "_high_was", "_low", "_low_was", "_sum")
+
+    def __init__(self, row: memoryview[int], seat: int) -> None:
+        self._low, self._high = row[:seat], row[seat + 1 :]
+        self._low_was = self._high_was = b""
+        self._sum = 0
+
+    def sum(self) -> int:
+        low, high = self._low.tobytes(), self._high.tobytes()
+        if high != self._high_was or low != self._low_was:
+            self._low_was, self._high_was = low, high
+            self._sum = sum(memoryview(low).cast("q")) + sum(memoryview(high).cast("q"))
+        return self._sum
+
+
+class Window(Meter):
     """`limit.amount` requests or tokens in any `limit.window` seconds."""
 
     __slots__ = (
         "_at",
+        "_count",
         "_counts",
         "_due",
         "_floor",
         "_gone",
         "_ids",
         "_last_back",
+        "_others",
         "_read",
         "_rings",
         "_row",
         "_seat",
         "_slice",
+        "_total",
         "_totals",
         "_width",
-        "kind",
-        "limit",
-        "seen",
         "window",
     )
 
     def __init__(self, limit: Limit, board: Board, name: str, seat: int) -> None:
+        super().__init__(limit)
         seats = board.seats
-        self.kind: Kind = limit.kind
-        self.limit = limit.amount
         self.window = limit.window
-        self.seen = 0
         self._seat = seat
         self._width = limit.window / SLICES
         self._row = board.row(name, seats * (1 + 2 * RING))
         self._totals = self._row[:seats]  # all that each worker ever took: differences of it are exact at any time
+        self._others = Others(self._totals, seat)
         self._rings = self._row[seats:]
         begins = seat * 2 * RING
         self._ids = self._rings[begins : begins + RING]
         self._counts = self._rings[begins + RING : begins + 2 * RING]
-        self._at = self._slice = self._gone = 0
+        # Our own numbers, which nobody else writes: the total, and the count of the current slice.
+        self._total = self._totals[seat]
+        self._at = self._count = self._slice = self._gone = 0
         self._floor = self._due = self._read = -_EVER
         # How old a slice may be that something is given back to: others may be ahead by as much as they read last.
         self._last_back = SLICES - 1 - int(2 * REFRESH_S // self._width)
@@ -99,11 +123,10 @@ class Window:
         if self.seen + amount > self.limit and not self._room(amount, now):
             return False
         for _ in range(_TRIES):
-            self._counts[self._at] += amount
-            self._totals[self._seat] += amount
+            self._add(amount)
             _barrier.acquire()  # a full memory barrier: our store is out before theirs are read
             _barrier.release()
-            self.seen = sum(self._totals) - self._gone
+            self.seen = self._total + self._others.sum() - self._gone
             if self.seen <= self.limit:
                 return True
             self.undo(amount)
@@ -113,24 +136,34 @@ class Window:
 
     def undo(self, amount: int) -> None:
         """Takes the last `take` back."""
-        self._totals[self._seat] -= amount  # before the slice: who reads in between counts too much, never too little
-        self._counts[self._at] -= amount
+        self._total -= amount
+        self._totals[self._seat] = (
+            self._total
+        )  # before the slice: who reads in between counts too much, never too little
+        self._count -= amount
+        self._counts[self._at] = self._count
         self.seen -= amount
+
+    def _add(self, amount: int) -> None:
+        self._count += amount
+        self._counts[self._at] = self._count
+        self._total += amount
+        self._totals[self._seat] = self._total
 
     def correct(self, difference: int, taken: float, now: float) -> None:
         """What a request came to differs from what was taken at `taken`. Too much goes back to the slice it was taken
         in, if that surely counts still; too little counts from now."""
         if not self._floor <= now < self._due:
             self._refresh(now)
-        if difference > 0:
-            self._counts[self._at] += difference
-            self._totals[self._seat] += difference
+        slice_ = int(taken // self._width)
+        if difference > 0 or slice_ == self._slice:
+            self._add(difference)
         else:
-            slice_ = int(taken // self._width)
             at = slice_ % RING
             if self._ids[at] != slice_ or slice_ < self._slice - self._last_back:
                 return
-            self._totals[self._seat] += difference
+            self._total += difference
+            self._totals[self._seat] = self._total
             self._counts[at] += difference
         self.seen += difference
 
@@ -154,7 +187,7 @@ class Window:
     def _room(self, amount: int, now: float) -> bool:
         if now - self._read >= _REREAD_S or now < self._read:
             self._refresh(now)
-        self.seen = sum(self._totals) - self._gone
+        self.seen = self._total + self._others.sum() - self._gone
         return self.seen + amount <= self.limit
 
     def _refresh(self, now: float) -> None:
@@ -166,6 +199,7 @@ class Window:
         if self._ids[at] != slice_:
             self._counts[at] = 0  # before the slice has its new name, so that the old number never counts as new
             self._ids[at] = slice_
+        self._count = self._counts[at]
         total = sum(self._totals)  # before the slices: what is taken in between counts too much, never too little
         self._gone = total - sum(self._live().values())
         self.seen = total - self._gone
@@ -185,27 +219,28 @@ class Window:
         return found
 
 
-class Gate:
+class Gate(Meter):
     """`limit.amount` requests at the same time. A worker that died frees its part (see Limits.reap)."""
 
-    __slots__ = ("_row", "_seat", "kind", "limit", "seen")
+    __slots__ = ("_others", "_own", "_row", "_seat")
 
     def __init__(self, limit: Limit, board: Board, name: str, seat: int) -> None:
-        self.kind: Kind = limit.kind
-        self.limit = limit.amount
-        self.seen = 0
+        super().__init__(limit)
         self._seat = seat
         self._row = board.row(name, board.seats)
+        self._others = Others(self._row, seat)
+        self._own = self._row[seat]  # which nobody else writes
 
     def take(self, amount: int, now: float) -> bool:  # noqa: ARG002 -- a Meter; time does not matter here
         """One more, if there is room for it."""
         if self.seen + amount > self.limit and not self._room(amount):
             return False
         for _ in range(_TRIES):
-            self._row[self._seat] += amount
+            self._own += amount
+            self._row[self._seat] = self._own
             _barrier.acquire()
             _barrier.release()
-            self.seen = sum(self._row)
+            self.seen = self._own + self._others.sum()
             if self.seen <= self.limit:
                 return True
             self.undo(amount)
@@ -215,7 +250,8 @@ class Gate:
 
     def undo(self, amount: int) -> None:
         """One less."""
-        self._row[self._seat] -= amount
+        self._own -= amount
+        self._row[self._seat] = self._own
         self.seen -= amount
 
     def wait(self, amount: int, now: float) -> float | None:  # noqa: ARG002
@@ -227,7 +263,7 @@ class Gate:
         return 0.0
 
     def _room(self, amount: int) -> bool:
-        self.seen = sum(self._row)
+        self.seen = self._own + self._others.sum()
         return self.seen + amount <= self.limit
 
 

@@ -12,17 +12,15 @@ from weighbridge.gateway.admission.denied import Denied
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.admission.limits import Gate, Limits, Meter, Window
 from weighbridge.gateway.admission.rules import Budget, Limit, Rules
+from weighbridge.gateway.admission.taking import Taker
 
-Step = tuple[Meter | Purse, int]
-"""What takes, and what it takes of (1 request, its tokens, its price)."""
-REQUEST, TOKENS, MONEY = range(3)
 _NO_RULES = Rules()
 
 
 class Plan:
     """What holds for a grant at an endpoint. Gates come first: most refusals are theirs, and nothing is taken yet."""
 
-    __slots__ = ("free", "gates", "grant", "names", "purses", "requests", "steps", "tokens")
+    __slots__ = ("free", "gates", "grant", "names", "purses", "requests", "takers", "tokens")
 
     def __init__(self, grant: Grant, owned: list[tuple[str, Meter | Purse]]) -> None:
         self.grant = grant
@@ -33,18 +31,14 @@ class Plan:
         self.requests = [meter for meter in windows if meter.kind == "requests"]
         self.tokens = [meter for meter in windows if meter.kind == "tokens"]
         self.purses = [meter for meter in meters if isinstance(meter, Purse)]
-        self.steps: list[Step] = [(meter, _share(meter)) for meter in meters]
-        self.free = not self.steps
+        self.takers: list[Taker] = list(meters)
+        self.free = not meters
 
     def headers(self, now: float) -> bytes:
         """The `x-ratelimit-*` lines: of each kind the limit that will be reached first."""
+        if not self.tokens:
+            return headers.lines(self.requests, now)
         return headers.lines(self.requests, now) + headers.lines(self.tokens, now)
-
-
-def _share(meter: Meter | Purse) -> int:
-    if isinstance(meter, Purse):
-        return MONEY
-    return TOKENS if meter.kind == "tokens" else REQUEST
 
 
 class Plans:
@@ -62,7 +56,7 @@ class Plans:
         rules = list(self._rules(grant, endpoint))
         for owner, said, held in rules:
             owned += [(f"{limit} of {said}", self._meter(owner, limit)) for limit in held.limits]
-        owned.sort(key=lambda pair: (not isinstance(pair[1], Gate), _share(pair[1])))
+        owned.sort(key=lambda pair: (not isinstance(pair[1], Gate), pair[1].share))
         for owner, said, held in rules:
             owned += [(f"{budget} of {said}", self._purse(owner, budget)) for budget in held.budgets]
         return Plan(grant, owned)

@@ -10,12 +10,15 @@ from weighbridge.gateway.admission.denied import Denied
 from weighbridge.gateway.admission.limits import Meter
 from weighbridge.gateway.admission.plan import Plan
 from weighbridge.gateway.admission.rules import NANO
+from weighbridge.gateway.admission.taking import Taker
 
 
-def over(plan: Plan, meter: Meter | Purse, name: str, amount: int, now: float) -> Denied:
+def over(plan: Plan, taker: Taker, name: str, amount: int, now: float) -> Denied:
     """The refusal by one limit or budget of a plan."""
-    if isinstance(meter, Purse):
-        return _over_budget(plan, meter, name, amount, now)
+    if isinstance(taker, Purse):
+        return _over_budget(plan, taker, name, amount, now)
+    assert isinstance(taker, Meter)  # noqa: S101 - there is no third kind
+    meter = taker
     wait, lines = meter.wait(amount, now), plan.headers(now)
     if wait is None:
         message = f"The request needs {amount} {meter.kind} where the limit is {name}: it can never be let in"

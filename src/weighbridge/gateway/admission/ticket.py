@@ -43,7 +43,7 @@ class Ticket:
                 window.correct(difference, self._now, admission.now)
         if plan.purses:
             reserved = self._nano
-            spent = reserved if usd is None else round(max(usd, 0.0) * NANO)
+            spent = reserved if usd is None else int(max(usd, 0.0) * NANO + 0.5)
             for purse in plan.purses:
                 purse.settle(reserved, spent, self._now)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from weighbridge.wire.answer import Usage
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.translation import sent
 from weighbridge.wire.usage import UsageView
 
@@ -63,7 +64,7 @@ def messages_usage(usage: Any, *, input_tokens: int = 0) -> dict[str, Any]:
 
 def _read(told: dict[str, Any]) -> Usage:
     try:
-        return msgspec.convert(told, UsageView).read()
+        return usage_of(msgspec.convert(told, UsageView))
     except msgspec.ValidationError as error:
         raise sent.fail(f"usage is none: {error}") from None
 

@@ -17,6 +17,7 @@ from weighbridge.wire.responses.reply import (
     reasoning_item,
     text_part,
 )
+from weighbridge.wire.spent import usage_of
 from weighbridge.wire.toolcalls import ToolCalls, arguments_text
 from weighbridge.wire.views import ChoiceView, FunctionView, MessageView, ReplyView, ToolCallView
 
@@ -55,7 +56,7 @@ class ResponsesFromChat:
         events = self._begin(view, chunk.get("created"))
         usage = view.usage_view()
         if usage is not None:
-            self._usage = usage.read()
+            self._usage = usage_of(usage)
         for choice, raw in zip(view.choices or (), chunk.get("choices") or (), strict=True):
             if choice.index == 0:
                 events += self._choice(choice, citations(raw.get("delta") or {}))
