@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,14 +16,18 @@ PASSWORD = "s3cret"
 
 
 class Server:
-    """In memory only, so that a stop loses everything; `kept` keeps every write on the disk."""
+    """In memory only, so that a stop loses everything; `kept` keeps every write on the disk; `more` options are the
+    program's own."""
 
-    def __init__(self, program: str, folder: Path, *, kept: bool = False) -> None:
+    def __init__(
+        self, program: str, folder: Path, *, kept: bool = False, more: Mapping[str, str] | None = None
+    ) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         options = {"port": self.port, "bind": "127.0.0.1", "save": "", "dir": folder, "requirepass": PASSWORD}
         options |= {"appendonly": "yes", "appendfsync": "always"} if kept else {}
+        options |= more or {}
         self._argv = [program, *(str(word) for name, value in options.items() for word in (f"--{name}", value))]
         self.url = f"valkey://:{PASSWORD}@127.0.0.1:{self.port}/1"
         self.start()
@@ -63,14 +67,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: Path, *, kept: bool = False) -> Iterator[Server]:
+def running(folder: Path, *, kept: bool = False, more: Mapping[str, str] | None = None) -> Iterator[Server]:
     """One that is stopped at the end. The test is skipped where there is no program for it, but not in CI."""
     program = shutil.which("valkey-server") or shutil.which("redis-server")
     if program is None:
         if os.environ.get("CI") == "true":
             pytest.fail("needs redis-server or valkey-server")
         pytest.skip("needs redis-server or valkey-server")
-    server = Server(program, folder, kept=kept)
+    server = Server(program, folder, kept=kept, more=more)
     try:
         yield server
     finally:

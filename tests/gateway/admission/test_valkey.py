@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.gateway.admission.servers import PASSWORD, Server
+import trustme
+from tests.gateway.admission.servers import PASSWORD, Server, running
 
 from weighbridge.errors import UsageError
 from weighbridge.gateway.admission.valkey import Script, Valkey, ValkeyFailed
@@ -140,3 +143,31 @@ def test_what_is_no_url_is_one_error_without_it(url: str) -> None:
 )
 def test_where_a_server_is_may_be_said(url: str, where: str) -> None:
     assert Valkey(url).where == where
+
+
+def test_a_server_behind_tls_is_asked_only_where_it_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    files = {"tls-cert-file": "cert.pem", "tls-key-file": "key.pem", "tls-ca-cert-file": "ca.pem"}
+    options = {name: str(tmp_path / file) for name, file in files.items()}
+    with running(tmp_path, more={**options, "tls-auth-clients": "no"}) as server:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if server.say(f"CONFIG SET tls-port {port}") != "+OK":
+            pytest.skip("this server has no TLS")
+
+        async def pinged() -> object:
+            client = Valkey(f"valkeys://:{PASSWORD}@localhost:{port}", limit_s=5)
+            try:
+                return await client.call("PING")
+            finally:
+                await client.close()
+
+        with pytest.raises(ValkeyFailed, match="certificate"):
+            asyncio.run(pinged())
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert asyncio.run(pinged()) == b"PONG"
