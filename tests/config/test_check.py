@@ -98,7 +98,7 @@ def test_a_ttft_limit_needs_streams() -> None:
     ("lines", "expected"),
     [
         ("budget: $0", "evaluations.v.budget is $0, so nothing could be sent"),
-        ("arrivals: {}", "must be one of concurrency, constant, poisson, not none"),
+        ("arrivals: {}", "must be one of concurrency, constant, poisson, trace, not none"),
         ("arrivals: {poisson: 4/s, concurrency: 2}", "not concurrency and poisson. Such as: {poisson: 4/s}"),
     ],
 )

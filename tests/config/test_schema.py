@@ -62,6 +62,8 @@ def test_every_key_is_in_the_guide() -> None:
         ", constraints: {cost_per_success: {max: €5}}}}",
         ", audit: 1%}}",
         "}}\nevaluations: {v: {endpoint: e, samples: {file: f}, arrivals: {}}}",
+        "}}\nevaluations: {v: {endpoint: e, samples: {file: f}, arrivals: {trace: 0}}}",
+        "}}\nevaluations: {v: {endpoint: e, samples: {file: f}, arrivals: {trace: 1, constant: 4/s}}}",
         "}}\nevaluations: {v: {endpoint: e, samples: {file: f}, arrivals: {poisson: 4/s, constant: 4/s}}}",
         "}}\nevaluations: {v: {endpoint: e, samples: {file: f}, scorers: {s: {}}}}",
         "}}\nevaluations: {v: {endpoint: e, samples: {file: f, take: 0}}}",

@@ -31,6 +31,13 @@ def test_a_trace_keeps_its_gaps_scales_and_begins_again() -> None:
     assert offsets == [0.0, 0.5, 2.0, 3.0, 3.5]
 
 
+def test_a_trace_sends_to_every_candidate_at_each_of_its_times() -> None:
+    """Each provider gets the load that was recorded."""
+    trace = Trace([0.0, 1.0], each=3)
+    assert list(islice(trace.offsets(), 8)) == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 2.0, 2.0]
+    assert trace.lap == 2.0
+
+
 @pytest.mark.parametrize("arrivals", [Constant(9), Poisson(9), Trace([0.0, 0.1])])
 def test_offsets_never_go_back(arrivals: Open) -> None:
     offsets = list(islice(arrivals.offsets(), 500))

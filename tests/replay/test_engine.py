@@ -3,14 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
 from weighbridge.errors import MeasurementError, UsageError
 from weighbridge.replay import plan as plans
-from weighbridge.replay.arrivals import Arrivals, Closed, Constant, Poisson
+from weighbridge.replay.arrivals import Arrivals, Closed, Constant, Poisson, Trace
 from weighbridge.replay.attempts import Retries
 from weighbridge.replay.caller import Attempted
 from weighbridge.replay.engine import Outcome, Replay
@@ -312,3 +314,26 @@ def test_a_ramp_spreads_the_beginning(tmp_path: Path) -> None:
     replay(tmp_path, plan_of(10), caller, arrivals=Closed(10, ramp=0.6))
     times = sorted(at for _, _, at in caller.calls)
     assert times[-1] - times[0] >= 0.08
+
+
+def test_a_trace_that_is_resumed_keeps_the_times_of_its_requests(tmp_path: Path) -> None:
+    """What is left is sent with the gaps it had, from its own first on."""
+    arrived = [0.0, 0.1, 0.2, 0.4]
+    samples = [
+        Sample(request={"messages": [{"role": "user", "content": str(at)}]}, arrived=at) for at in reversed(arrived)
+    ]
+    plan = plans.of(["a", "b"], samples)
+    done = Attempt(started=0.0, took=0.1, status=200, cost=0.01)
+    with Journal(tmp_path / "journal.jsonl", run="r", plan=plan.digest) as journal:
+        for job in islice(plan.jobs_by_arrival(), 4):
+            journal.result(Result(**job_key(job), intended=0.0, attempts=(done,), answer=Answer(text="ok"), cost=0.01))
+    outcome, rest = replay(tmp_path, plan, Scripted(), arrivals=Trace(arrived, speed=2.0, each=2))
+    assert (outcome.ending, outcome.resumed) == ("finished", 4)
+    assert sorted((result.candidate, round(result.intended, 6)) for result in rest) == [
+        *(("a", 0.0), ("a", 0.1)),
+        *(("b", 0.0), ("b", 0.1)),
+    ]
+
+
+def job_key(job: Job) -> dict[str, Any]:
+    return {"candidate": job.candidate, "sample": job.sample, "repeat": job.repeat}

@@ -15,6 +15,7 @@ from weighbridge.config.decode import Found
 from weighbridge.config.environment import references, without_references
 from weighbridge.config.problem import Path, dotted, nearest
 from weighbridge.config.sections import (
+    ARRIVALS,
     Arrivals,
     CandidateSection,
     Constraints,
@@ -207,9 +208,9 @@ def _evaluation(
 
 
 def _arrivals(arrivals: Arrivals, path: Path) -> Iterator[Found]:
-    chosen = [name for name in ("concurrency", "constant", "poisson") if getattr(arrivals, name) is not None]
+    chosen = [name for name in ARRIVALS if getattr(arrivals, name) is not None]
     if len(chosen) != 1:
-        what = f"{dotted(path)} must be one of concurrency, constant, poisson"
+        what = f"{dotted(path)} must be one of {', '.join(ARRIVALS)}"
         yield path, f"{what}, not {' and '.join(chosen) or 'none'}", "Such as: {poisson: 4/s}"
 
 

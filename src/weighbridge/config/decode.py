@@ -169,7 +169,9 @@ def _leaf(value: object, hint: Any, bare: Any, path: Path, found: list[Found]) -
     try:
         return msgspec.convert(value, hint)
     except msgspec.ValidationError as error:
-        wanted = str(error).removeprefix("Expected ").replace("`int`", "a whole number").replace("`str`", "text")
+        wanted = str(error).removeprefix("Expected ")
+        for kind, said in (("`int`", "a whole number"), ("`float`", "a number"), ("`str`", "text")):
+            wanted = wanted.replace(kind, said)
         found.append((path, f"{dotted(path)} must be {wanted}, not {_shown(value, path)}", ""))
         return _MISSING
 

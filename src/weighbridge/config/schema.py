@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from weighbridge.config.sections import Sections
+from weighbridge.config.sections import ARRIVALS, Sections
 from weighbridge.providers.presets import PRESETS
 
 ID: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -19,7 +19,7 @@ def schema() -> dict[str, Any]:
     whole = _units(msgspec.json.schema(Sections))
     definitions = whole["$defs"]
     definitions["ProviderSection"]["properties"]["preset"]["anyOf"][0]["enum"] = sorted(PRESETS)
-    definitions["Arrivals"]["oneOf"] = [{"required": [name]} for name in ("concurrency", "constant", "poisson")]
+    definitions["Arrivals"]["oneOf"] = [{"required": [name]} for name in ARRIVALS]
     scorers = definitions["EvaluationSection"]["properties"]["scorers"]
     scorers["additionalProperties"] |= {"minProperties": 1, "maxProperties": 1}
     return {"$schema": ID, "title": "weighbridge.yaml", **whole}

@@ -179,13 +179,21 @@ class SamplesSection(Section, frozen=True, kw_only=True):
     skip_bad: Annotated[bool, Meta(description="Leave out lines that cannot be read, and say so; else stop.")] = False
 
 
+ARRIVALS = ("concurrency", "constant", "poisson", "trace")
+"""Of these there is exactly one."""
+
+
 class Arrivals(Section, frozen=True, kw_only=True):
-    """When requests are sent; exactly one of the three. `concurrency` is a closed loop (n in flight); `constant` and
-    `poisson` are open loops: a slow provider does not slow the arrivals."""
+    """When requests are sent; exactly one of the four. `concurrency` is a closed loop (n in flight); the others are
+    open loops: a slow provider does not slow the arrivals."""
 
     concurrency: Annotated[int, Meta(ge=1, le=100_000)] | None = None
     constant: PerSecond | None = None
     poisson: PerSecond | None = None
+    trace: Annotated[
+        Annotated[float, Meta(gt=0, le=1_000_000)] | None,
+        Meta(description="When the samples' requests arrived, so many times as fast: 1 as they did."),
+    ] = None
     ramp: Annotated[Seconds, Meta(description="A closed loop begins its requests spread over this time.")] = 0.0
 
 

@@ -13,13 +13,13 @@ import msgspec
 from weighbridge.config import build
 from weighbridge.config.load import Config
 from weighbridge.config.rule import Rule
-from weighbridge.config.sections import Arrivals as ArrivalsSection
 from weighbridge.config.sections import Constraints, EvaluationSection
 from weighbridge.errors import UsageError
+from weighbridge.evaluation import wording
 from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.provider import Provider
 from weighbridge.replay import plan as replay_plan
-from weighbridge.replay.arrivals import Arrivals, Closed, Constant, Poisson
+from weighbridge.replay.arrivals import Arrivals, Closed, Constant, Poisson, Trace
 from weighbridge.replay.plan import Plan
 from weighbridge.samples.sampleset import SampleSet
 from weighbridge.samples.sampling import take
@@ -114,6 +114,9 @@ def prepare(config: Config, name: str | None = None) -> Evaluation:
             )
     plan = replay_plan.of(list(candidates), chosen, repeats=section.repeats, seed=section.samples.seed)
     _check_requests(candidates, plan)
+    arrivals = _arrivals(section, plan)
+    if isinstance(arrivals, Trace):
+        notes.append(f"the recorded arrivals take {wording.seconds(arrivals.lap * section.repeats)} at this speed")
     return Evaluation(
         name=name,
         config=config,
@@ -124,7 +127,7 @@ def prepare(config: Config, name: str | None = None) -> Evaluation:
         plan=plan,
         panel=panel,
         rule=rule,
-        arrivals=_arrivals(section.arrivals, section.samples.seed),
+        arrivals=arrivals,
         timeouts=Timeouts(
             connect=section.timeouts.connect,
             first_byte=section.timeouts.first_byte,
@@ -145,12 +148,27 @@ def _check_requests(candidates: Mapping[str, Candidate], plan: Plan) -> None:
                 raise UsageError(error.what, where=f"sample {sample.id}", mend=error.mend) from None
 
 
-def _arrivals(section: ArrivalsSection, seed: int) -> Arrivals:
-    if section.constant is not None:
-        return Constant(section.constant)
-    if section.poisson is not None:
-        return Poisson(section.poisson, seed)
-    return Closed(section.concurrency or 1, section.ramp)
+def _arrivals(section: EvaluationSection, plan: Plan) -> Arrivals:
+    """Raises UsageError where the samples do not say when they arrived, and that is what is asked for."""
+    said = section.arrivals
+    if said.constant is not None:
+        return Constant(said.constant)
+    if said.poisson is not None:
+        return Poisson(said.poisson, section.samples.seed)
+    if said.trace is not None:
+        return Trace(_arrived(section, plan), said.trace, each=len(plan.candidates))
+    return Closed(said.concurrency or 1, said.ramp)
+
+
+def _arrived(section: EvaluationSection, plan: Plan) -> list[float]:
+    unknown = [name for name, sample in plan.samples.items() if sample.arrived is None]
+    if unknown or not plan.samples:
+        what = f"{len(unknown)} of {len(plan.samples)} samples do not say when they arrived, such as {unknown[:1]}"
+        mend = (
+            "Take samples of recorded traffic (weighbridge samples capture), or other arrivals, such as {poisson: 4/s}"
+        )
+        raise UsageError(what if unknown else "there are no samples", where=section.samples.file, mend=mend)
+    return sorted(sample.arrived or 0.0 for sample in plan.samples.values())
 
 
 def _record(candidate: Candidate) -> CandidateRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,26 @@ class Poisson:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """Recorded arrivals in seconds, sped up by `speed`; after the last, the trace begins again."""
+    """Recorded arrivals in rising seconds, sped up by `speed`, with `each` requests at every one of them (one for each
+    candidate); after the last, the trace begins again."""
 
     times: Sequence[float]
     speed: float = 1.0
+    each: int = 1
+
+    @property
+    def lap(self) -> float:
+        """Seconds that the trace takes once, with a usual gap before it begins again."""
+        span = self.times[-1] - self.times[0]
+        return (span + span / max(1, len(self.times) - 1)) / self.speed
+
+    def at(self, number: int) -> float:
+        """When request `number` is due."""
+        laps, place = divmod(number // self.each, len(self.times))
+        return laps * self.lap + (self.times[place] - self.times[0]) / self.speed
 
     def offsets(self) -> Iterator[float]:
-        first, last = self.times[0], self.times[-1]
-        lap = (last - first) + (last - first) / max(1, len(self.times) - 1)
-        base = 0.0
-        while True:
-            for time in self.times:
-                yield (base + time - first) / self.speed
-            base += lap
+        return map(self.at, count())
 
     def __str__(self) -> str:
         return f"recorded arrivals at {self.speed:g} × speed"

@@ -169,7 +169,7 @@ class Replay:
                 self._stopping.set()
 
         async def dispatch() -> None:
-            for job, offset in zip(jobs, arrivals.offsets(), strict=False):
+            for job, offset in _offsets(jobs, arrivals):
                 due = self._start + offset
                 # Sleeping zero now and then lets replies in; a burst that is due leaves together.
                 wait = due - monotonic()
@@ -291,6 +291,19 @@ class Replay:
             elif cost is not None:
                 self._budget.spent += cost
         return attempted
+
+
+def _offsets(jobs: Iterator[Job], arrivals: Open) -> Iterator[tuple[Job, float]]:
+    """When each is due, in seconds from now. In a trace every request has its own time, so one that is resumed goes on
+    from where it was."""
+    if not isinstance(arrivals, Trace):
+        yield from zip(jobs, arrivals.offsets(), strict=False)
+        return
+    first: float | None = None
+    for job in jobs:
+        at = arrivals.at(job.number)
+        first = at if first is None else first
+        yield job, at - first
 
 
 def _collector_out_of_the_way() -> tuple[int, int, int]:
