@@ -1,6 +1,6 @@
 """Every case of the page of public reports about gateways: which test holds it, or why none does."""
 
-import re
+from tests.cases.page import Index
 
 HELD: dict[str, dict[str, str]] = {
     "tests/e2e/gateway/test_failing_over.py": {
@@ -108,18 +108,4 @@ NOT_HERE: dict[str, str] = {
 }
 """Why no test here holds a case."""
 
-_OWNERS = {"gateway": "Portkey"}  # as in Portkey-AI/gateway
-_CASE = re.compile(r"(?:(?P<repository>[A-Za-z][\w.-]*)\s*(?:PRs?\s*)?)?#(?P<number>\d+)")
-_NO_REPOSITORY = frozenset({"PR", "PRs", "and"})
-
-
-def cases_in(text: str) -> set[str]:
-    """Every case that a text names: `owner/name#7`, `name PR#7`, and `#8` or `PR#8` after either, of the same one."""
-    found = set()
-    repository = ""
-    for match in _CASE.finditer(text):
-        said = match["repository"]
-        if said is not None and said not in _NO_REPOSITORY:
-            repository = _OWNERS.get(said, said)
-        found.add(f"{repository}#{match['number']}")
-    return found
+INDEX = Index("cases_gateway.md", HELD, NOT_HERE, aliases={"gateway": "Portkey"}, least=70)  # as in Portkey-AI/gateway

@@ -1,6 +1,6 @@
 """Every case of the page of public reports about evaluation and load tools: which test holds it, or why none does."""
 
-import re
+from tests.cases.page import Index
 
 HELD: dict[str, dict[str, str]] = {
     "tests/cases/test_comparison_cases.py": {
@@ -96,18 +96,4 @@ NOT_HERE: dict[str, str] = {
 }
 """Why no test here holds a case."""
 
-_ALL = [*NOT_HERE, *(case for tests in HELD.values() for cases in tests.values() for case in cases.split())]
-REPOSITORIES = frozenset(case.partition("#")[0] for case in _ALL)
-_ALIASES = {"lm-eval": "lm-evaluation-harness"}
-_NUMBER = re.compile(r"(?:(?P<near>[\w.-]+)|(?P<before>[\w.-]+)\s+PRs?\s+)?#(?P<number>\d+)")
-
-
-def cases_in(text: str) -> set[str]:
-    """Every case that a text names: `owner/name#7`, `name PR #7`, and `#8` after either, of the same repository."""
-    found = set()
-    repository = ""
-    for match in _NUMBER.finditer(text):
-        before = match["before"] if match["before"] in REPOSITORIES else None
-        repository = match["near"] or before or repository
-        found.add(f"{_ALIASES.get(repository, repository)}#{match['number']}")
-    return found
+INDEX = Index("cases_evaluation.md", HELD, NOT_HERE, aliases={"lm-eval": "lm-evaluation-harness"}, least=60)
