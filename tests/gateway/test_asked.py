@@ -39,7 +39,7 @@ def test_only_the_models_name_is_another(
     "body",
     [
         b'{"model":"it","messages":[]}',
-        b'{"messages":[{"role":"user","content":"the \\"model\\" is it"}],"model" : "it"}',
+        b'{"messages":[{"role":"user","content":"the \\"model\\" is it"}],"model": "it"}',
         '{"model":"été","messages":[]}'.encode(),
         b'{"model":"it"}',
     ],

@@ -201,24 +201,30 @@ class Gateway:
 
     def _over(self, came: Came, serving: Serving) -> None:
         """The request has ended: its limits and budgets are settled, and its record is made."""
-        record = recording.served(came, serving)
-        ticket = came.ticket
+        calls, ticket, first, at = serving.calls, came.ticket, serving.first, came.request.at
+        given, made, cost = calls.given, calls.made, calls.cost
+        ttft, total = first - at if first is not None else None, monotonic() - at
         if ticket is not None:
-            given, made, cost = record.usage.input, record.usage.output, record.cost
             if given is not None and made is not None:
                 ticket.settle(given + made, cost)
             else:  # what was turned away cost nothing; what nobody counted keeps its reservation
                 ticket.settle(0 if cost == 0.0 else None, cost)
-        self._note(record, came.request)
+        record = recording.served(came, serving, ttft, total)
+        key = (serving.endpoint.name, serving.target or "", serving.outcome)
+        self._counting.add(key, len(calls.attempts), given, made, cost, ttft, total)
+        self._tell(record, came.request)
         if came.look is not None:
             came.look.offer(record, serving.body, serving.tape)
-        shadowed = came.setup.shadows.get(record.endpoint)
-        if shadowed is not None and came.grant is not None and record.outcome != "cancelled":
+        shadowed = came.setup.shadows.get(serving.endpoint.name)
+        if shadowed is not None and came.grant is not None and serving.outcome != "cancelled":
             self.shadow.consider(came.id, serving.asked, shadowed, came.grant)
 
     def _note(self, record: Exchange, request: ServerRequest) -> None:
-        """The exchange has ended: everybody who counts it is told."""
+        """The exchange has ended: it is counted, and everybody is told."""
         self._counting.note(record)
+        self._tell(record, request)
+
+    def _tell(self, record: Exchange, request: ServerRequest) -> None:
         self._recorder.append(record)
         watching = self._watching
         if watching.telemetry is not None:

@@ -14,6 +14,9 @@ _fields: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _text: Final = msgspec.json.Decoder(str).decode
 _whole: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _MODEL: Final = b'"model"'
+_COLON: Final = ord(":")
+_SPACE: Final = ord(" ")
+_BACKSLASH: Final = b"\\"  # one byte is found at once
 _ESCAPES: Final = b"\\u006"  # of all the letters in "model"
 _TRUE: Final = b"true"
 _BOOLEANS: Final = frozenset({b"true", b"false", b"null"})
@@ -83,15 +86,20 @@ class Asked:
         """The body with another model (as JSON text), and `first` before its other fields; None where the place of the
         name is not plain to see.
 
-        It is plain where `"model"` stands in the body only once: that is the key, for there is one, and no letter of it
-        may be written as an escape.
+        It is plain where `"model"` stands in the body only once (that is the key, for there is one, and no letter of it
+        may be written as an escape) and the name follows as JSON is usually written.
         """
         body, own = self.body, self._model
         key = body.find(_MODEL)
-        value = body.find(own, key + len(_MODEL))
-        if key < 0 or value < 0 or body[key + len(_MODEL) : value].strip() != b":":
+        value = key + len(_MODEL)
+        if key < 0 or body[value] != _COLON:
             return None
-        if body.find(_MODEL, value) >= 0 or _ESCAPES in body:
+        value += 1
+        if body[value] == _SPACE:
+            value += 1
+        if not body.startswith(own, value) or (_BACKSLASH in body and _ESCAPES in body):
+            return None
+        if body.find(_MODEL, value) >= 0:
             return None
         head = body[:value]
         if first:
@@ -139,7 +147,7 @@ def _is_true(stream: Any) -> bool:
     return said == _TRUE
 
 
-_limits: dict[bytes, int | None] = {}
+_limits: Final[dict[bytes, int | None]] = {}
 _MOST_LIMITS: Final = 4096
 _LIMIT_DIGITS: Final = 9
 
@@ -150,8 +158,9 @@ def _limit(fields: dict[str, Any]) -> int | None:
     if value is None:
         return None
     text = bytes(value)
-    if text in _limits:  # clients name the same few numbers again and again
-        return _limits[text]
+    known = _limits.get(text, -1)  # clients name the same few numbers again and again
+    if known != -1:
+        return known
     number = int(text) if text.isdigit() and len(text) <= _LIMIT_DIGITS else None
     if len(text) <= _LIMIT_DIGITS and len(_limits) < _MOST_LIMITS:
         _limits[text] = number

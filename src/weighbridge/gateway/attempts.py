@@ -16,6 +16,7 @@ from weighbridge.gateway.relay import Relay
 from weighbridge.gateway.upstream import Endpoint, Upstream
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Attempt
+from weighbridge.records.noting import summed_cost, summed_usage
 from weighbridge.routing.course import Bounds, Try
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client, Incoming, Timeouts, stale
@@ -63,10 +64,12 @@ class Sent:
 
 
 class Attempting:
-    """The attempts of one exchange; `attempts` are their records, in the order they ended."""
+    """The attempts of one exchange; `attempts` are their records, in the order they ended. `usage` and `cost` are sums
+    over them, `given` and `made` the tokens in and out of `usage`."""
 
     __slots__ = (
-        *("_asked", "_client", "_connection", "_endpoint", "_health", "_then", "_under_way", "attempts", "started"),
+        *("_asked", "_client", "_connection", "_endpoint", "_health", "_then", "_under_way", "attempts", "cost"),
+        *("given", "made", "started", "usage"),
     )
 
     def __init__(self, client: Client, health: Health, endpoint: Endpoint, asked: Asked, started: float) -> None:
@@ -76,6 +79,10 @@ class Attempting:
         self._asked = asked
         self.started = started
         self.attempts: list[Attempt] = []
+        self.usage = _NOTHING
+        self.given: int | None = None
+        self.made: int | None = None
+        self.cost: float | None = 0.0
         # Of an attempt made at once, while it is under way:
         self._under_way: Sent | None = None
         self._then: Callable[[Whole | Failure], None] | None = None
@@ -221,7 +228,8 @@ class Attempting:
         told = view.usage_view()
         usage = usage_of(told) if told is not None else _NOTHING
         choices, bill = view.choices, upstream.bill
-        self.attempts.append(
+        cost = bill.cost(usage) if bill is not None else None
+        self._add(
             Attempt(
                 target=step.target,
                 provider=upstream.provider,
@@ -233,12 +241,23 @@ class Attempting:
                 status=200,
                 finish_reason=choices[0].finish_reason if choices else None,
                 usage=usage,
-                cost=bill.cost(usage) if bill is not None else None,
+                cost=cost,
                 hedge=step.reason == "hedge",
                 reason=step.reason,
                 upstream_id=view.id,
-            )
+            ),
+            usage,
+            cost,
         )
+
+    def _add(self, attempt: Attempt, usage: Usage, cost: float | None) -> None:
+        attempts = self.attempts
+        attempts.append(attempt)
+        if len(attempts) == 1:
+            self.usage, self.cost = usage, cost
+        else:
+            self.usage, self.cost = summed_usage(attempts), summed_cost(attempts)
+        self.given, self.made = self.usage.input, self.usage.output
 
     def _failed(self, sent: Sent, failure: Failure, *, free: bool) -> Failure:
         now = monotonic()
@@ -287,7 +306,8 @@ class Attempting:
         upstream, bill, relay, began = sent.upstream, sent.upstream.bill, sent.relay, sent.began
         first = relay.first_token if relay is not None else None
         status = failure.status if failure is not None else 200 if first is not None else None
-        self.attempts.append(
+        cost = 0.0 if free else bill.cost(usage) if bill is not None else None
+        self._add(
             Attempt(
                 target=sent.step.target,
                 provider=upstream.provider,
@@ -301,11 +321,13 @@ class Attempting:
                 failure=failure,
                 finish_reason=relay.finish_reason if relay is not None else None,
                 usage=usage,
-                cost=0.0 if free else bill.cost(usage) if bill is not None else None,
+                cost=cost,
                 hedge=sent.step.reason == "hedge",
                 reason=sent.step.reason,
                 upstream_id=relay.response_id if relay is not None else None,
-            )
+            ),
+            usage,
+            cost,
         )
 
 

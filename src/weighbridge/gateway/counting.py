@@ -10,6 +10,7 @@ BOUNDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds: upper ends of a histogram's buckets. One more bucket lies above them all."""
 
 Key = tuple[str, str, str]
+"""Endpoint, target (empty: nobody answered) and outcome."""
 
 
 class Histogram:
@@ -45,32 +46,51 @@ class Counts:
         self.total = Histogram()
         self.ttft = Histogram()
 
-    def add(self, record: Exchange) -> None:
-        self.requests += 1
-        self.attempts += len(record.attempts)
-        if record.cache is None:  # of a cached answer, nothing was counted anew
-            usage = record.usage
-            self.input += usage.input or 0
-            self.output += usage.output or 0
-        cost, total, ttft = record.cost, record.total, record.ttft
-        if cost is not None:
-            self.cost += cost
-        if total is not None:
-            self.total.add(total)
-        if ttft is not None:
-            self.ttft.add(ttft)
-
 
 class Counting:
-    """`note` is on the request's path: a dict look-up and a few additions."""
+    """`add` is on the request's path: a dict look-up and a few additions."""
+
+    __slots__ = ("counts",)
 
     def __init__(self) -> None:
         self.counts: dict[Key, Counts] = {}
 
-    def note(self, record: Exchange) -> None:
-        outcome = record.outcome
-        key = (record.endpoint if outcome != "refused" else "", record.route.target or "", outcome)
+    def add(
+        self,
+        key: Key,
+        attempts: int,
+        given: int | None,
+        made: int | None,
+        cost: float | None,
+        ttft: float | None,
+        total: float | None,
+    ) -> None:
+        """One exchange: `given` and `made` are tokens in and out, `cost` is USD, times are seconds."""
         counts = self.counts.get(key)
         if counts is None:
             counts = self.counts[key] = Counts()
-        counts.add(record)
+        counts.requests += 1
+        counts.attempts += attempts
+        if given is not None:
+            counts.input += given
+        if made is not None:
+            counts.output += made
+        if cost is not None:
+            counts.cost += cost
+        if total is not None:
+            counts.total.add(total)
+        if ttft is not None:
+            counts.ttft.add(ttft)
+
+    def note(self, record: Exchange) -> None:
+        """One exchange, by its record. Of a cached answer nothing was counted anew."""
+        cached = record.cache is not None
+        self.add(
+            (record.endpoint if record.outcome != "refused" else "", record.route.target or "", record.outcome),
+            len(record.attempts),
+            None if cached else record.usage.input,
+            None if cached else record.usage.output,
+            record.cost,
+            record.ttft,
+            record.total,
+        )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from typing import Final
-
 import msgspec
 
 from weighbridge.gateway.admission.denied import Denied
@@ -13,18 +10,15 @@ from weighbridge.gateway.refusal import Refusal
 from weighbridge.gateway.serving import Serving
 from weighbridge.records.capture import Capture
 from weighbridge.records.exchange import Attempt, Exchange, Features, Route
-from weighbridge.records.noting import summed_cost, summed_usage
 from weighbridge.wire.failure import Failure
 
-monotonic: Final = time.monotonic  # a Final: compiled code finds it at once
 
-
-def served(came: Came, serving: Serving) -> Exchange:
-    """Of one that was let in, however it ended."""
-    attempts = tuple(serving.calls.attempts)
-    asked, first, grant = serving.asked, serving.first, came.grant
+def served(came: Came, serving: Serving, ttft: float | None, total: float) -> Exchange:
+    """Of one that was let in, however it ended, `total` seconds after it had come."""
+    calls = serving.calls
+    attempts = tuple(calls.attempts)
+    asked, grant = serving.asked, came.grant
     won = _won(attempts, serving.target)
-    at = came.request.at
     record = Exchange(
         id=came.id,
         at=came.at,
@@ -38,10 +32,10 @@ def served(came: Came, serving: Serving) -> Exchange:
         failure=serving.failure,
         route=Route(serving.target, serving.reason),
         attempts=attempts,
-        usage=summed_usage(attempts),
-        cost=summed_cost(attempts),
-        ttft=first - at if first is not None else None,
-        total=monotonic() - at,
+        usage=calls.usage,
+        cost=calls.cost,
+        ttft=ttft,
+        total=total,
         finish_reason=won.finish_reason if won is not None else None,
         trace=came.trace,
         features=Features((), asked.size, None, asked.limit),

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Sequence
+from typing import Final
 
 from weighbridge.records.exchange import Attempt
 from weighbridge.wire.answer import Usage
 
-_dice = random.Random()  # noqa: S311 -- names, not secrets; our own, so that nobody's random.seed(0) makes ids repeat
-os.register_at_fork(after_in_child=_dice.seed)
+_RANDOM: Final = 12  # hex digits of an id
+_BATCH: Final = 256
+_MICROS: Final = 13
+
+
+class _Dice:
+    """Random digits for many ids at a time: to ask for each takes as long as all the rest of a name."""
+
+    __slots__ = ("_at", "_digits")
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._at = 0
+
+    def forget(self) -> None:
+        """After a fork both processes would make the same."""
+        self._digits = ""
+        self._at = 0
+
+    def next(self) -> str:
+        at = self._at
+        if at >= len(self._digits):
+            self._digits = os.urandom(_BATCH * _RANDOM // 2).hex()
+            at = 0
+        self._at = at + _RANDOM
+        return self._digits[at : at + _RANDOM]
+
+
+_dice: Final = _Dice()
+os.register_at_fork(after_in_child=_dice.forget)
 
 
 def new_id(at: float) -> str:
     """`wbx_` and 25 hex digits: microseconds since 1970, so that ids sort by time, and 48 random bits."""
-    return "wbx_" + (int(at * 1e6) << 48 | _dice.getrandbits(48)).to_bytes(13, "big").hex()[1:]
+    micros = hex(int(at * 1e6))[2:]  # noqa: FURB116 -- half the time of a format
+    return "wbx_" + micros.rjust(_MICROS, "0") + _dice.next()
 
 
 def summed_usage(attempts: Sequence[Attempt]) -> Usage:

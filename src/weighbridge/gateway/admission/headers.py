@@ -41,8 +41,5 @@ def lines(meters: Sequence[Meter], now: float) -> bytes:
     if not meters:
         return b""
     tight = meters[0] if len(meters) == 1 else min(meters, key=lambda meter: meter.limit - meter.seen)
-    kind, most, rest = tight.kind, tight.limit, tight.limit - tight.seen
-    return (
-        f"x-ratelimit-limit-{kind}: {most}\r\nx-ratelimit-remaining-{kind}: {max(rest, 0)}\r\n"
-        f"x-ratelimit-reset-{kind}: {duration(tight.reset(now))}\r\n"
-    ).encode()
+    rest = max(tight.limit - tight.seen, 0)
+    return f"{tight.told()}{rest}\r\nx-ratelimit-reset-{tight.kind}: {duration(tight.reset(now))}\r\n".encode()

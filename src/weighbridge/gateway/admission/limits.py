@@ -36,13 +36,22 @@ _barrier: Final = threading.Lock()
 class Meter(Taker):
     """One limit; `seen` is what was counted when it was last looked at."""
 
-    __slots__ = ("kind", "limit", "seen")
+    __slots__ = ("_told", "_told_limit", "kind", "limit", "seen")
 
     def __init__(self, limit: Limit) -> None:
         super().__init__(TOKENS if limit.kind == "tokens" else REQUEST)
         self.kind: Kind = limit.kind
         self.limit = limit.amount
         self.seen = 0
+        self._told_limit = -1
+        self._told = ""
+
+    def told(self) -> str:
+        """The beginning of the reply's header lines for it, up to the number that remains."""
+        if self._told_limit != self.limit:
+            self._told_limit = self.limit
+            self._told = f"x-ratelimit-limit-{self.kind}: {self.limit}\r\nx-ratelimit-remaining-{self.kind}: "
+        return self._told
 
     @abstractmethod
     def wait(self, amount: int, now: float) -> float | None:
