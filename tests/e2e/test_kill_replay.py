@@ -13,7 +13,7 @@ from weighbridge.simulator import process
 from weighbridge.simulator.settings import Distribution, Settings
 from weighbridge.store.run import Run
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 KILLS = 50
 SAMPLES = 260
