@@ -132,6 +132,27 @@ def deeper_than(value: Any, limit: int) -> bool:
     return True
 
 
+def decoded(text: str) -> Any:
+    """JSON that somebody wrote into a text; None where it is none, or nested too deep to be written out again."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return None
+    return None if deeper_than(found, DEEPEST) else found
+
+
+def call_arguments(value: Any, where: str) -> dict[str, Any]:
+    """A call's arguments as the object that other dialects want. Text that is none, as models make it now and then,
+    stays under a name."""
+    if isinstance(value, dict):
+        return value
+    text = asked.text(value, f"{where}.function.arguments")
+    if not text.strip():
+        return {}
+    found = decoded(text)
+    return found if isinstance(found, dict) else {"arguments": text}
+
+
 def plain(body: Mapping[str, Any]) -> dict[str, Any]:
     """A body whose values may be undecoded yet, decoded. Raises Untranslatable for what is no JSON."""
     try:

@@ -11,30 +11,9 @@ from typing import Any, Final
 import msgspec
 
 from weighbridge.wire.converse.turns import Turns
+from weighbridge.wire.parameters import unsaid
 from weighbridge.wire.translation import asked
 
-_ACCOUNTING: Final = frozenset(
-    {
-        *("model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata"),
-        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
-    }
-)
-"""What tells OpenAI whom to bill and how to deliver, and changes nothing of the answer; or is said elsewhere."""
-
-_ASKS_NOTHING: Final[dict[str, tuple[Any, ...]]] = {
-    "n": (1,),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "store": (False,),
-    "parallel_tool_calls": (True,),
-    "modalities": (["text"],),
-    "service_tier": ("auto",),
-    "verbosity": ("medium",),
-    "logit_bias": ({},),
-    "stop": ([],),
-}
 _NATIVE: Final = {
     "guardrailConfig": "guardrailConfig",
     "performanceConfig": "performanceConfig",
@@ -80,7 +59,7 @@ class _Saying:
 
     def say(self, request: dict[str, Any]) -> None:
         for name, value in request.items():
-            if value is None or name in _ACCOUNTING or value in _ASKS_NOTHING.get(name, ()):
+            if unsaid(name, value):
                 continue
             if name in _NATIVE:
                 self.top[_NATIVE[name]] = asked.object(value, name)

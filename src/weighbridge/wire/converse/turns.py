@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import msgspec
-
-from weighbridge.wire.translation import DEEPEST, asked, deeper_than
+from weighbridge.wire.translation import asked, call_arguments
 
 _IMAGES: Final = {
     "image/png": "png",
@@ -18,7 +16,6 @@ _IMAGES: Final = {
 }
 _DOCUMENTS: Final = frozenset({"pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"})
 _NAME: Final = re.compile(r"[^A-Za-z0-9\s()\[\]-]+")
-_UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeError)
 
 
 class Turns:
@@ -79,7 +76,7 @@ class Turns:
             use = {
                 "toolUseId": asked.needed(call.get("id"), f"{at}.id"),
                 "name": asked.needed(function.get("name"), f"{at}.function.name"),
-                "input": _arguments(function.get("arguments"), at),
+                "input": call_arguments(function.get("arguments"), at),
             }
             blocks.append({"toolUse": use})
         return blocks
@@ -164,17 +161,3 @@ def _thought(block: dict[str, Any], where: str) -> dict[str, Any]:
     if signature := asked.text(block.get("signature"), f"{at}.signature"):
         text["signature"] = signature
     return {"reasoningContent": {"reasoningText": text}}
-
-
-def _arguments(value: Any, where: str) -> dict[str, Any]:
-    """Arguments as an object. Text that is none, as models make it now and then, stays under a name."""
-    if isinstance(value, dict):
-        return value
-    text = asked.text(value, f"{where}.function.arguments")
-    if not text.strip():
-        return {}
-    try:
-        found = msgspec.json.decode(text)
-    except _UNDECODABLE:
-        found = None
-    return found if isinstance(found, dict) and not deeper_than(found, DEEPEST) else {"arguments": text}

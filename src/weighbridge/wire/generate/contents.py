@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
 
-from weighbridge.wire.translation import DEEPEST, asked, deeper_than
+from weighbridge.wire.translation import asked, call_arguments, decoded
 
 SKIP_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 """What Gemini 3 takes for a function call whose signature is lost: another model made it, or the app did not keep it.
@@ -83,7 +83,7 @@ class Conversation:
         function = asked.object(call.get("function"), f"{where}.function")
         name = asked.needed(function.get("name"), f"{where}.function.name")
         id_ = asked.text(call.get("id"), f"{where}.id")
-        said: dict[str, Any] = {"name": name, "args": _arguments(function.get("arguments"), where)}
+        said: dict[str, Any] = {"name": name, "args": call_arguments(function.get("arguments"), where)}
         if id_:
             said["id"] = id_
             self._names[id_] = name
@@ -181,29 +181,10 @@ def _path(url: str) -> str:
         return ""
 
 
-def _arguments(value: Any, where: str) -> dict[str, Any]:
-    """Arguments as the object Gemini wants. Text that is none, as models make it now and then, stays under a name."""
-    if isinstance(value, dict):
-        return value
-    text = asked.text(value, f"{where}.function.arguments")
-    if not text.strip():
-        return {}
-    found = _decoded(text)
-    return found if isinstance(found, dict) else {"arguments": text}
-
-
 def _response(text: str) -> dict[str, Any]:
     """A tool's result as the object Gemini wants: `output` is the name it documents for plain results."""
-    found = _decoded(text) if text.lstrip().startswith("{") else None
+    found = decoded(text) if text.lstrip().startswith("{") else None
     return found if isinstance(found, dict) else {"output": text}
-
-
-def _decoded(text: str) -> Any:
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        return None
-    return None if deeper_than(found, DEEPEST) else found
 
 
 def _signature(carrier: dict[str, Any], where: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from weighbridge.wire.generate.contents import Conversation
 from weighbridge.wire.generate.schema import cleaned
+from weighbridge.wire.parameters import unsaid
 from weighbridge.wire.translation import asked
 
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576, "xhigh": 24_576, "max": 24_576}
@@ -18,30 +19,6 @@ _LEVELS = (
     {"none": "minimal"} | {one: one for one in ("minimal", "low", "medium", "high")} | {"xhigh": "high", "max": "high"}
 )
 _BY_BUDGET = re.compile(r"gemini-(?:1|2)(?:\D|$)|gemini-(?:flash|pro)-")
-
-_ACCOUNTING = frozenset(
-    {
-        *("model", "messages", "stream", "stream_options", "user", "safety_identifier", "metadata"),
-        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
-    }
-)
-"""What tells OpenAI whom to bill and how to deliver, and changes nothing of the answer; or is said elsewhere."""
-
-_ASKS_NOTHING: dict[str, tuple[Any, ...]] = {
-    "n": (1,),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "store": (False,),
-    "parallel_tool_calls": (True,),
-    "modalities": (["text"],),
-    "service_tier": ("auto", "default"),
-    "verbosity": ("medium",),
-    "logit_bias": ({},),
-    "stop": ([],),
-}
-"""Values that ask for what is done anyway: saying them would only fail where a model does not know the parameter."""
 
 _SEED_LIMIT = 2**31
 
@@ -94,7 +71,7 @@ class _Saying:
 
     def say(self) -> None:
         for name, value in self.request.items():
-            if value is None or name in _ACCOUNTING or value in _ASKS_NOTHING.get(name, ()):
+            if unsaid(name, value) or (name == "service_tier" and value == "default"):  # it has one tier
                 continue
             if name in _NUMBERS:
                 self.config[_NUMBERS[name]] = asked.number(value, name)
