@@ -150,9 +150,13 @@ def test_an_error_within_a_stream_has_anthropics_type(error: dict[str, str], kin
     assert (name, data["error"]) == ("error", {"type": kind, "message": "It broke"})
 
 
-def test_a_whole_reply_without_words_in_this_api_is_a_502() -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [b'{"choices":[]}', b'{"choices":[{"message":{"content":5}}]}', b'{"choices":[{"message":\xff}]}', b"[" * 9_999],
+)
+def test_a_whole_reply_without_words_in_this_api_is_a_502(reply: bytes) -> None:
     responder, link, inner = translating(Messages({}))
-    responder.reply_encoded(200, b"X-Request-Id: wbx_1\r\n", b'{"choices":[]}')
+    responder.reply_encoded(200, b"X-Request-Id: wbx_1\r\n", reply)
     head, _, body = link.sent[0].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 502")
     assert b"\r\nRequest-Id: wbx_1\r\n" in head

@@ -189,7 +189,7 @@ class Translating(Responder):
         if status == 200:
             try:
                 body = speech.whole(body)
-            except (Unreadable, StreamFailed) as error:
+            except (*_UNDECODABLE, Unreadable, StreamFailed) as error:
                 said = Refusal(502, f"the provider's answer has no words in this API ({error})", code="untranslatable")
                 status, body = said.status, said.body()
         if status != 200:
