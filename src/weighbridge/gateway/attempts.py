@@ -390,17 +390,20 @@ class Opened:
 
     async def read(self) -> bytes:
         """The client's bytes of the next read; after the last one, `ended`. Raises FailedCall and CallFailed."""
-        reads = self._reads
+        reads, relay = self._reads, self.relay
         assert reads is not None  # noqa: S101 - set once the head has come
+        relay.owed = b""
         try:
             at, data = await anext(reads)
         except StopAsyncIteration:
             self.ended = True
-            return self.relay.finish()
-        out = self.relay.feed(at, data)
-        if self.relay.done:  # nothing comes after the end: whoever keeps the connection open is not waited for
-            self.ended = True
-            out += self.relay.finish()
+            out = relay.finish()
+        else:
+            out = relay.feed(at, data)
+            if relay.done:  # nothing comes after the end: whoever keeps the connection open is not waited for
+                self.ended = True
+                out += relay.finish()
+        relay.owed = b""
         return out
 
     async def close(self, failure: Failure | None, *, cancelled: bool = False) -> None:

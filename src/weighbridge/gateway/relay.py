@@ -31,12 +31,14 @@ class Relay:
 
     `first_token` is the arrival of the first chunk that bears any token (monotonic seconds), `tokens` counts such
     chunks. `text` is kept where `keep` says so. `skip` is what the client has already: the answer must begin with it,
-    and it is not sent again. Nothing here waits or writes.
+    and it is not sent again. `owed` is what a read held for the client before what broke the stream: it is noted as
+    delivered though `feed` or `finish` raised. Nothing here waits or writes.
     """
 
     __slots__ = (
         *("_asked_usage", "_dialect", "_done", "_last", "_reader", "_streaming", "chunks", "finish_reason"),
-        *("first_token", "keep", "last", "model", "only_text", "response_id", "skip", "text", "tokens", "usage"),
+        *("first_token", "keep", "last", "model", "only_text", "owed", "response_id", "skip", "text", "tokens"),
+        "usage",
     )
 
     def __init__(self, dialect: Dialect, api: Api, *, include_usage: bool, keep: bool = False, skip: str = "") -> None:
@@ -58,6 +60,7 @@ class Relay:
         self.skip = skip
         self.text: list[str] = []
         self.only_text = True
+        self.owed = b""
 
     @property
     def whole(self) -> bool:
@@ -82,14 +85,17 @@ class Relay:
     def _events(self, at: float, events: list[Event]) -> bytes:
         out = b""
         streaming = self._streaming
-        for event in events:
-            if streaming is not None:
-                for chunk in streaming.feed(event):
-                    out += self._chunk(at, chunk)
-            elif event.data.strip() == _DONE:
-                self._done = True
-            else:
-                out += self._chunk(at, self._verbatim(event))
+        try:
+            for event in events:
+                if streaming is not None:
+                    for chunk in streaming.feed(event):
+                        out += self._chunk(at, chunk)
+                elif event.data.strip() == _DONE:
+                    self._done = True
+                else:
+                    out += self._chunk(at, self._verbatim(event))
+        finally:
+            self.owed += out
         return out
 
     def _verbatim(self, event: Event) -> bytes:
@@ -104,7 +110,9 @@ class Relay:
         """After the last read. Raises FailedCall (network) where the stream has no end."""
         out = self._events(self.last, self._reader.finish())
         for chunk in self._streaming.finish() if self._streaming is not None else ():
-            out += self._chunk(self.last, chunk)
+            made = self._chunk(self.last, chunk)
+            self.owed += made
+            out += made
         if self.skip:
             raise FailedCall(Failure("protocol", "the new answer is shorter than what was delivered", status=200))
         if not self.whole:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from weighbridge.gateway.asked import Asked
@@ -233,6 +234,8 @@ class Serving:
                     break
         except FailedCall as error:
             failure = error.failure
+            with suppress(FailedCall):
+                responder.write(relay.owed)  # it came in the same read as what broke the stream
         except CallFailed as error:
             failure = self.endpoint.upstreams[opened.target].dialect.failure_of(error)
         except asyncio.CancelledError:

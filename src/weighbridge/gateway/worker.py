@@ -29,6 +29,7 @@ from weighbridge.gateway.telemetry import telemetry
 from weighbridge.records.recorder import Recorder
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client, Limits
+from weighbridge.transport.outbox import Outbox
 from weighbridge.transport.server import Server, ServerLimits, serve
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,8 @@ class Worker:
         share = options.home / "metrics" if options.workers > 1 else None
         metrics = Metrics(share, str(options.worker))
         limits = Limits(body_bytes=256 * 2**20)
-        async with Client(limits=limits) as client:
+        outbox = Outbox()
+        async with Client(limits=limits, outbox=outbox) as client:
             gateway = Gateway(
                 self._setup(self._config),
                 client=client,
@@ -85,7 +87,7 @@ class Worker:
                 watching=self._watching,
             )
             self._known(gateway.setup)
-            server = await self._listening(gateway)
+            server = await self._listening(gateway, outbox)
             self._signals(gateway)
             started(server)
             # What lives as long as the process is not looked at again, and garbage in cycles is rare: a full collection
@@ -142,7 +144,7 @@ class Worker:
             if one is not None:
                 one.close()
 
-    async def _listening(self, gateway: Gateway) -> Server:
+    async def _listening(self, gateway: Gateway, outbox: Outbox) -> Server:
         section, options = self._config.gateway, self._options
         listen = options.listen or section.listen
         limits = ServerLimits(body_bytes=section.body_megabytes * 2**20)
@@ -155,10 +157,16 @@ class Worker:
                 raise UsageError(f"the TLS certificate or key cannot be used: {error}", where="gateway.tls") from None
         if listen.startswith("unix:"):
             unix = Path(listen.removeprefix("unix:"))
-            return await serve(gateway.handle, unix=unix, ssl_context=context, limits=limits)
+            return await serve(gateway.handle, unix=unix, ssl_context=context, limits=limits, outbox=outbox)
         host, port = address(listen)
         return await serve(
-            gateway.handle, host=host, port=port, ssl_context=context, limits=limits, reuse_port=options.workers > 1
+            gateway.handle,
+            host=host,
+            port=port,
+            ssl_context=context,
+            limits=limits,
+            reuse_port=options.workers > 1,
+            outbox=outbox,
         )
 
     # --- keeping house

@@ -14,6 +14,7 @@ from weighbridge.transport.coding import ACCEPTED
 from weighbridge.transport.connection import HIGH_WATER, LOW_WATER, Call, Connection, Head, Limits, Pool, Timeouts
 from weighbridge.transport.dial import tcp, tunnel
 from weighbridge.transport.faults import CallFailed, ConnectFailed, ConnectionLost, TimedOut, TLSFailed
+from weighbridge.transport.outbox import Outbox
 from weighbridge.transport.proxy import Proxies, Proxy
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.route import Origin, Route, header_lines
@@ -29,7 +30,7 @@ _ACCEPT = f"Accept-Encoding: {ACCEPTED}\r\n".encode()
 
 class Client:
     """Use inside one running loop. `pool_size` bounds the connections of one origin, waiting ones queue; None: no
-    bound. `proxies` None: as the environment says."""
+    bound. `proxies` None: as the environment says. `outbox`: requests leave by it; None: at once."""
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class Client:
         pool_size: int | None = None,
         ssl_context: ssl.SSLContext | None = None,
         proxies: Proxies | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
         self._size = pool_size
         self._ssl = ssl_context
         self._proxies = Proxies.from_environment() if proxies is None else proxies
+        self._outbox = outbox
         self._any_proxy = self._proxies.any
         self._pools: dict[Origin, Pool] = {}
         self._busy: set[Connection] = set()
@@ -186,7 +189,7 @@ class Client:
             if proxy is not None:
                 absolute = True
                 extra += _authorization(proxy)
-        connection.begin(call, route.request(body, extra, absolute=absolute))
+        connection.begin(call, route.request(body, extra, absolute=absolute), self._outbox)
         if self._sweeper is None:
             self._sweeper = asyncio.get_running_loop().call_later(_SWEEP_S, self._sweep)
 

@@ -19,6 +19,7 @@ from weighbridge.transport.faults import (
     ProtocolViolation,
     TimedOut,
 )
+from weighbridge.transport.outbox import Outbox
 from weighbridge.transport.reply import Reply
 from weighbridge.transport.timing import Timing
 
@@ -262,14 +263,17 @@ class Connection:
     def resume_writing(self) -> None:
         """See `pause_writing`."""
 
-    def begin(self, call: Call, request: bytes) -> None:
-        """Send a request. Its last byte is handed to the socket here."""
+    def begin(self, call: Call, request: bytes, outbox: Outbox | None) -> None:
+        """Send a request. Its last byte is handed to the socket here, or at the end of this turn of the loop."""
         self._call = call
         call.timing.reused = self.used
         self.used = True
         transport = self.transport
         assert transport is not None  # noqa: S101 - set by connection_made, before anyone holds this connection
-        transport.write(request)
+        if outbox is None:
+            transport.write(request)
+        else:
+            outbox.put(transport, request)
         call.timing.sent = monotonic()
 
     def data_received(self, data: bytes) -> None:

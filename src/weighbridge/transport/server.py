@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from weighbridge.errors import MeasurementError
+from weighbridge.transport.outbox import Outbox
 from weighbridge.transport.server_connection import Connection, Handler, Head, Responder, ServerLimits, ServerRequest
 
 __all__ = ["Handler", "Responder", "Server", "ServerLimits", "ServerRequest", "serve"]
@@ -81,6 +82,7 @@ class Door:
 
     def close(self) -> None:
         for one in self._sockets:
+            self._take(one)  # who has come is not sent away
             self._loop.remove_reader(one.fileno())
             one.close()
 
@@ -88,7 +90,7 @@ class Door:
 class Server:
     """A listening server. `url` is where it answers."""
 
-    def __init__(self, handler: Handler, limits: ServerLimits) -> None:
+    def __init__(self, handler: Handler, limits: ServerLimits, outbox: Outbox | None = None) -> None:
         self.connections: set[Connection] = set()
         self.stats = Stats()
         self.heads: dict[bytes, Head] = {}
@@ -97,6 +99,7 @@ class Server:
         self.closing = False
         self._handler = handler
         self.limits = limits
+        self.outbox = outbox
         self._server: asyncio.Server | Door | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._socket_path: Path | None = None
@@ -135,11 +138,20 @@ class Server:
         del found[-_SLICE:]
         self._sweeper = asyncio.get_running_loop().call_later(0.001 if found else _SWEEP_S, self._sweep, found)
 
+    async def _emptied(self, seconds: float) -> None:
+        if self.connections:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+
     async def close(self, drain: float = 0.0) -> None:
         """Accepts no more; requests under way get `drain` seconds to end, and are then cut off."""
         self.closing = True
         if self._server is not None:
             self._server.close()
+        if drain > 0:
+            await asyncio.sleep(0)
+            await self._emptied(min(drain, 1.0))
         for connection in list(self.connections):
             connection.close_when_idle()
         if self.connections and drain > 0:
@@ -168,10 +180,12 @@ async def serve(
     limits: ServerLimits | None = None,
     backlog: int = 4096,
     reuse_port: bool = False,
+    outbox: Outbox | None = None,
 ) -> Server:
-    """Listens on a port (0: any free one) or a Unix socket. Raises MeasurementError where it cannot."""
+    """Listens on a port (0: any free one) or a Unix socket. Whole replies leave by the `outbox`, if there is one.
+    Raises MeasurementError where it cannot."""
     loop = asyncio.get_running_loop()
-    server = Server(handler, limits or ServerLimits())
+    server = Server(handler, limits or ServerLimits(), outbox)
     secure = ssl_context is not None
     scheme = "https" if secure else "http"
     handshake = server.limits.head_s if secure else None

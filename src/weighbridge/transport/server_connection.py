@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 import httptools
 
+from weighbridge.transport.outbox import Outbox
 from weighbridge.transport.request import Handler, Head, ServerLimits, ServerRequest
 from weighbridge.transport.responder import Link, Responder, error_body, status_line
 
@@ -39,6 +40,7 @@ class Owner(Protocol):
 
     closing: bool
     heads: dict[bytes, Head]
+    outbox: Outbox | None
 
     def admits(self, connection: Connection) -> bool: ...
     def left(self, connection: Connection) -> None: ...
@@ -374,8 +376,19 @@ class Connection(Link):
             responder.reply(500, _JSON, error_body("internal error", "server_error"))
 
     def send(self, data: bytes) -> None:
-        if self.transport is not None:
-            self.transport.write(data)
+        transport, outbox = self.transport, self._owner.outbox
+        if transport is None:
+            return
+        if outbox is None:
+            transport.write(data)
+        else:
+            outbox.put(transport, data)
+
+    def _flush(self) -> None:
+        """Before anything else is done with the transport, what waits for it leaves."""
+        outbox = self._owner.outbox
+        if outbox is not None:
+            outbox.flush()
 
     def finished(self, keep: bool) -> None:
         """The reply is written; on to the next request, or close."""
@@ -397,6 +410,7 @@ class Connection(Link):
     def _go_on(self, transport: asyncio.Transport) -> None:
         if self._continue_owed:
             self._continue_owed = False
+            self._flush()
             transport.write(_CONTINUE)
         self._now = self._since = monotonic()
         if self._buffered:
@@ -412,6 +426,7 @@ class Connection(Link):
         if transport is None:
             return
         body = error_body(refusal.why, "invalid_request_error" if refusal.status < 500 else "server_error")
+        self._flush()
         head = b"%bContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
         transport.write(head % (status_line(refusal.status), len(body)) + body)
         self._last = True
@@ -458,6 +473,7 @@ class Connection(Link):
     def close(self) -> None:
         """After what was written is sent."""
         if self.transport is not None:
+            self._flush()
             self._closing_at = self._closing_at or monotonic()
             self.transport.close()
 

@@ -236,6 +236,39 @@ def test_an_error_after_the_first_token_reaches_the_client(serve: Serve, simulat
     assert (record.outcome, record.usage.output) == ("cut", 1)
 
 
+@pytest.mark.parametrize("rescued", [False, True])
+def test_what_came_in_the_same_read_as_an_error_reaches_the_client(serve: Serve, rescued: bool) -> None:
+    """It is counted, billed, and what a rescue goes on from: lost, it would be a hole in the answer."""
+    begun = threading.Event()
+
+    def broken(call: Call) -> None:
+        call.stream([event(delta("one "))], end=False)
+        begun.wait(20)
+        piece = event(delta("two ")) + event("{broken")
+        call.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+
+    def healthy(call: Call) -> None:
+        call.stream([event(delta("one two three")), event(delta(finish="stop")), DONE])
+
+    text = ""
+
+    def read(served: Served) -> None:
+        nonlocal text
+        for chunk in served.client().chat.completions.create(model="it", messages=[], stream=True):
+            text += chunk.choices[0].delta.content or ""
+            begun.set()
+
+    rescue = {"stream_rescue": {"hold": 0, "prefill": False}}
+    with scripted(broken) as upstream, scripted(healthy) as other:
+        served = serve(many([upstream.url, other.url], route=rescue if rescued else {}))
+        if rescued:
+            read(served)
+        else:
+            with pytest.raises(openai.APIError):
+                read(served)
+    assert text == ("one two three" if rescued else "one two ")
+
+
 def test_a_done_is_never_read_as_json(serve: Serve) -> None:
     """Portkey PR#1526: `[DONE]` was fed to the JSON parser; here in every dress."""
     ends = [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data: [DONE] \r\n\r\n", b"data: [DONE]", b"data: [DONE]\n"]
