@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from _abc import _abc_init  # type: ignore[import-not-found]
+from abc import ABCMeta
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -100,7 +102,11 @@ class Manifest(NamedTuple):
 
 
 class Loader(SourceFileLoader):
-    """Runs a library, and answers about the source as the source's own loader does: for `inspect`, tracebacks, data."""
+    """Runs a library, and answers about the source as the source's own loader does: for `inspect`, tracebacks, data.
+
+    Mypyc makes an abstract class without ABCMeta's part in it: it would share the memory of all that `isinstance` ever
+    answered with every other one, and answer as another was answered. So it is given its own here.
+    """
 
     def __init__(self, name: str, source: Path, library: Path) -> None:
         super().__init__(name, str(source))
@@ -112,6 +118,9 @@ class Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         self._library.exec_module(module)
         module.__loader__, module.__file__ = self, self.path
+        for each in list(vars(module).values()):
+            if type(each) is ABCMeta and "_abc_impl" not in vars(each):
+                _abc_init(each)
 
 
 class Finder:

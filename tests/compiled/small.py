@@ -19,6 +19,7 @@ SOURCES: Final = {
     "__main__.py": "from weighbridge import told\n\ntold.tell()\n",
     "units.py": "from typing import Final\n\nGRAMS: Final = 1000\n",
     "scale.py": (
+        "from abc import ABC, abstractmethod\n\n"
         "from weighbridge.units import GRAMS\n\n\n"
         "class Scale:\n"
         "    def __init__(self, kilos: int) -> None:\n"
@@ -26,7 +27,10 @@ SOURCES: Final = {
         "    def grams(self) -> int:\n"
         "        return self.kilos * GRAMS\n\n\n"
         "def broken(kilos: int) -> int:\n"
-        "    return kilos // 0  # the scale broke here\n"
+        "    return kilos // 0  # the scale broke here\n\n\n"
+        "class Load(ABC):\n    @abstractmethod\n    def kilos(self) -> int: ...\n\n\n"
+        "class Parcel(Load):\n    def kilos(self) -> int:\n        return 1\n\n\n"
+        "class Crate(Load):\n    def kilos(self) -> int:\n        return 50\n"
     ),
     "deep/__init__.py": "",
     "deep/beam.py": (

@@ -72,14 +72,23 @@ def test_a_module_tells_where_its_source_is(built: Small) -> None:
     done = built.python("-c", code)
     assert done.stdout.splitlines() == [
         str(built.package / "scale.py"),
-        "from weighbridge.units import GRAMS",
+        "from abc import ABC, abstractmethod",
         "beside the beam",
         "builtin_function_or_method",
     ]
     logged = built.python(
         "-c", f"import logging\ntry:\n {code}\nexcept ArithmeticError:\n logging.exception('it broke')"
     )
-    assert 'scale.py", line 13, in broken\n    return kilos // 0  # the scale broke here' in logged.stderr
+    assert 'scale.py", line 15, in broken\n    return kilos // 0  # the scale broke here' in logged.stderr
+
+
+def test_an_abstract_class_knows_its_own(built: Small) -> None:
+    """Whatever was asked before, of it or of another: by mypyc alone, one memory of answers would serve them all."""
+    code = (
+        "from weighbridge.scale import Crate, Load, Parcel; parcel, crate = Parcel(), Crate();"
+        "print(*(isinstance(*ask) for ask in [(parcel, Crate), (parcel, Load), (parcel, Parcel), (crate, Parcel)]))"
+    )
+    assert built.python("-c", code).stdout == "False True True False\n"
 
 
 def test_other_processes_run_the_build_too(built: Small) -> None:
