@@ -151,18 +151,21 @@ def test_an_error_within_a_stream_has_anthropics_type(error: dict[str, str], kin
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "body",
     [b'{"choices":[]}', b'{"choices":[{"message":{"content":5}}]}', b'{"choices":[{"message":\xff}]}', b"[" * 9_999],
 )
-def test_a_whole_reply_without_words_in_this_api_is_a_502(reply: bytes) -> None:
+def test_a_whole_reply_without_words_in_this_api_fails_the_call_before_anything_is_sent(body: bytes) -> None:
     responder, link, inner = translating(Messages({}))
-    responder.reply_encoded(200, b"X-Request-Id: wbx_1\r\n", reply)
-    head, _, body = link.sent[0].partition(b"\r\n\r\n")
+    with pytest.raises(FailedCall) as caught:
+        responder.reply_encoded(200, b"X-Request-Id: wbx_1\r\n", body)
+    assert caught.value.failure.error_class == "protocol"
+    assert link.sent == []
+    assert not inner.started
+    responder.reply_encoded(502, b"X-Request-Id: wbx_1\r\n", b'{"error":{"message":"No words"}}')
+    head, _, said = link.sent[0].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 502")
     assert b"\r\nRequest-Id: wbx_1\r\n" in head
-    assert json.loads(body)["error"]["type"] == "api_error"
-    assert inner.ended
-    assert responder.started
+    assert json.loads(said)["error"]["type"] == "api_error"
 
 
 def test_all_but_the_words_is_the_clients_own_responder() -> None:

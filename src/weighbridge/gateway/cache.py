@@ -21,11 +21,15 @@ import msgspec
 from weighbridge.gateway.admission.grant import Grant
 from weighbridge.gateway.asked import Asked
 from weighbridge.gateway.meaning import Meaning, meaning
+from weighbridge.gateway.refusal import Refusal, refuse
+from weighbridge.gateway.relay import error_event
 from weighbridge.gateway.tape import Tape, played
 from weighbridge.gateway.upstream import Endpoint, Upstream
+from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.exchange import Api, Exchange, Features, Outcome, Route
 from weighbridge.transport.responder import Responder
 from weighbridge.wire.answer import Usage
+from weighbridge.wire.failure import Failure
 from weighbridge.wire.views import decode_reply
 
 if TYPE_CHECKING:
@@ -45,6 +49,7 @@ _LONGEST_TAPE: Final = 8 * 2**20
 _MALFORMED: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 _STREAM: Final = b"Content-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache\r\n"
 _JSON: Final = b"Content-Type: application/json\r\n"
+_UNSAID: Final = 502
 
 
 def _as_written(number: str) -> msgspec.Raw:
@@ -231,7 +236,7 @@ class Cache:
 class Look:
     """One request before a cache. `hit` is the answer it has; else ask, and offer what came to `offer`."""
 
-    __slots__ = ("_cache", "_key", "_probe", "hit", "how")
+    __slots__ = ("_cache", "_failure", "_key", "_probe", "hit", "how")
 
     def __init__(
         self, cache: Cache, key: bytes | None, hit: Kept | None, how: How = "exact", probe: Probe | None = None
@@ -241,22 +246,35 @@ class Look:
         self._probe = probe
         self.hit = hit
         self.how: How = how
+        self._failure: Failure | None = None
 
     def tape(self) -> Tape | None:
         """Takes a stream down while it is passed on; None where nobody would keep it."""
         return None if self._key is None else Tape(min(self._cache.store.bound, _LONGEST_TAPE))
 
     def reply(self, asked: Asked, responder: Responder, lines: bytes) -> bytes:
-        """Answers with the hit, as it was asked for: whole or streamed. Returns the whole reply."""
+        """Answers with the hit, as it was asked for: whole or streamed. Returns the whole reply.
+
+        A client of another API whose words do not hold it is told so, and so is the record.
+        """
         kept = self.hit
         assert kept is not None  # noqa: S101 - for who has looked at it
-        lines = self._cache.lines(kept, self.how) + lines
-        if asked.stream:
-            responder.start_encoded(200, _STREAM + lines)
-            responder.write(played(kept.reply, include_usage=asked.include_usage))
-            responder.end()
-        else:
-            responder.reply_encoded(200, _JSON + lines, kept.reply)
+        own = self._cache.lines(kept, self.how) + lines
+        try:
+            if asked.stream:
+                responder.start_encoded(200, _STREAM + own)
+                responder.write(played(kept.reply, include_usage=asked.include_usage))
+                responder.end()
+            else:
+                responder.reply_encoded(200, _JSON + own, kept.reply)
+        except FailedCall as error:
+            self._failure = error.failure
+            refused = Refusal.of(error.failure, "")
+            if asked.stream:
+                responder.write(error_event(refused.object()))
+                responder.end()
+            else:
+                refuse(responder, refused, lines)
         return kept.reply
 
     def record(
@@ -268,12 +286,13 @@ class Look:
         asked: Asked,
         grant: Grant,
         total: float,
-        outcome: Outcome = "ok",
         trace: str | None = None,
     ) -> Exchange:
         """The record of a request that was answered from here: tokens as they were, and nothing spent."""
         kept = self.hit
         assert kept is not None  # noqa: S101 - as above
+        failure = self._failure
+        outcome: Outcome = "ok" if failure is None else "cut" if asked.stream else "failed"
         return Exchange(
             id=id_,
             at=at,
@@ -283,7 +302,8 @@ class Look:
             key=grant.name,
             tenant=grant.tenant,
             streamed=asked.stream,
-            status=200,
+            status=200 if outcome != "failed" else _UNSAID,
+            failure=failure,
             route=Route(kept.target, "cache"),
             usage=kept.usage,
             cost=0.0,

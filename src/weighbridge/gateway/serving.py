@@ -125,8 +125,7 @@ class Serving:
             else:
                 self._reply(await self._until_answered(self.calls.whole, step))
         except Refusal as error:
-            self.outcome, self.status = "failed", error.status
-            refuse(self._responder, error, self.lines)
+            self._refuse(error)
         except asyncio.CancelledError:
             raise
         except BaseException:
@@ -135,6 +134,10 @@ class Serving:
         finally:
             self._over(self._came, self)
 
+    def _refuse(self, error: Refusal) -> None:
+        self.outcome, self.status = "failed", error.status
+        refuse(self._responder, error, self.lines)
+
     # --- one reply, whole
 
     def _reply(self, found: Whole) -> None:
@@ -142,7 +145,11 @@ class Serving:
         self.body = found.body
         self.outcome, self.status = "ok", 200
         lines = JSON_LINES + self.endpoint.upstreams[found.target].lines + self.lines
-        self._responder.reply_encoded(200, lines, found.body)
+        try:
+            self._responder.reply_encoded(200, lines, found.body)
+        except FailedCall as error:  # the API the client speaks has no words for it; what it cost is paid for
+            self.failure, self.body = error.failure, None
+            self._refuse(Refusal.of(error.failure, ""))
 
     async def _until_answered(self, send: Callable[[Try], Awaitable[T | Failure]], step: Try | Stop) -> T:
         """Follows the course from a step on to an answer. Raises Refusal at its end."""

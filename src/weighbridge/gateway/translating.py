@@ -184,15 +184,15 @@ class Translating(Responder):
     # --- said in other words
 
     def reply_encoded(self, status: int, lines: bytes, body: bytes) -> None:
-        """A whole reply, or an error."""
+        """A whole reply, or an error. Raises FailedCall, before anything is sent, where a reply has no words in this
+        API."""
         speech, request_id = self._speech, _id_of(lines)
         if status == 200:
             try:
                 body = speech.whole(body)
             except (*_UNDECODABLE, Unreadable, StreamFailed) as error:
-                said = Refusal(502, f"the provider's answer has no words in this API ({error})", code="untranslatable")
-                status, body = said.status, said.body()
-        if status != 200:
+                raise FailedCall(_unsaid(error)) from None
+        else:
             status, body = speech.refused(status, body, request_id)
         self._inner.reply_encoded(status, speech.lines(lines, request_id), body)
 
@@ -229,12 +229,15 @@ class Translating(Responder):
             return _framed(speech.feed(chunk))
         except (*_UNDECODABLE, Unreadable, StreamFailed) as error:
             self._over = False
-            said = f"the provider's answer has no words in this API ({error})"
-            raise FailedCall(Failure("protocol", said, status=200)) from None
+            raise FailedCall(_unsaid(error)) from None
 
     def _failed(self, error: dict[str, Any]) -> list[bytes]:
         self._over = True
         return _framed(self._speech.failed(error))
+
+
+def _unsaid(error: Exception) -> Failure:
+    return Failure("protocol", f"the provider's answer has no words in this API ({error})", status=200)
 
 
 def _framed(events: list[Event]) -> list[bytes]:

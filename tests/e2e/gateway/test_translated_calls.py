@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import httpx2
 import pytest
 from tests.e2e.gateway.conftest import Serve
 from tests.e2e.gateway.upstream import DONE, Call, answer, delta, event, one, scripted
@@ -121,3 +122,59 @@ def test_every_parameter_of_a_response_is_part_of_the_cache_key(serve: Serve, mo
         texts = [client.responses.create(model="it", input="Hi", **options).output_text for options in each]
         assert len(upstream.calls) == 2
     assert texts == ["1", "2", "1", "2"]
+
+
+MESSAGE = {"role": "assistant", "content": "Hi", "thinking_blocks": 5, "annotations": 5}
+NO_WORDS = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "m",
+    "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+}
+"""A chat reply that OpenAI's clients get as it is, and no other API can say."""
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at-once", "after-a-retry"])
+@pytest.mark.parametrize(("path", "subject"), [("messages", "messages"), ("responses", "input")])
+def test_an_answer_without_words_in_the_clients_api_is_on_record_as_the_502_it_was(
+    serve: Serve, path: str, subject: str, later: bool
+) -> None:
+    """It failed, by the provider's protocol; and what it cost is paid for."""
+
+    def said(call: Call) -> None:
+        call.reply({"error": {"message": "Not now"}}, 500) if later and call.number == 1 else call.reply(NO_WORDS)
+
+    body = {"model": "it", "max_tokens": 9, subject: [{"role": "user", "content": "Hi"}]}
+    if path == "responses":
+        del body["max_tokens"]
+    with scripted(said) as upstream:
+        served = serve(one(upstream.url))
+        reply = httpx2.post(f"{served.url}/{path}", json=body, timeout=30)
+    assert reply.status_code == 502
+    assert "no words in this API" in reply.json()["error"]["message"]
+    (record,) = served.records()
+    assert (record.outcome, record.status) == ("failed", 502)
+    assert record.failure is not None
+    assert record.failure.error_class == "protocol"
+    assert (record.usage.input, record.usage.output) == (3, 2)
+    assert record.cost == record.attempts[-1].cost
+    assert record.cost
+
+
+@pytest.mark.parametrize(("stream", "outcome", "status"), [(False, "failed", 502), (True, "cut", 200)])
+def test_a_kept_answer_without_words_in_the_clients_api_is_on_record_as_it_ended(
+    serve: Serve, stream: bool, outcome: str, status: int
+) -> None:
+    with scripted(lambda call: call.reply(NO_WORDS)) as upstream:
+        served = serve(one(upstream.url, cache={"keep": "1h"}))
+        body = {"model": "it", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
+        assert httpx2.post(f"{served.url}/chat/completions", json=body, timeout=30).status_code == 200
+        reply = httpx2.post(f"{served.url}/messages", json={**body, "stream": stream}, timeout=30)
+    assert reply.status_code == status
+    assert "no words in this API" in reply.text
+    record = served.records(2)[-1]
+    assert (record.cache, record.outcome, record.status) == ("exact", outcome, status)
+    assert record.failure is not None
+    assert record.failure.error_class == "protocol"
