@@ -51,10 +51,15 @@ class Admission:
             seats = _seats(workers)
             self._seat = Seat(folder, min(seats, BUDGET_SEATS))
             number = self._seat.number
-        # Living with another number of seats is another file: a sum must know how many numbers there are.
-        self.limits = Limits(Board(folder / f"limits-{seats}.board" if folder else None, seats), number)
-        budget_seats = BUDGET_SEATS if folder else seats
-        self.budgets = Budgets(Board(folder / "budgets.board" if folder else None, budget_seats), number)
+        try:
+            # Living with another number of seats is another file: a sum must know how many numbers there are.
+            limits = Board(folder / f"limits-{seats}.board" if folder else None, seats)
+            budgets = Board(folder / "budgets.board" if folder else None, BUDGET_SEATS if folder else seats)
+        except BaseException:
+            if self._seat is not None:
+                self._seat.leave()  # nobody lives in it
+            raise
+        self.limits, self.budgets = Limits(limits, number), Budgets(budgets, number)
         self._spare = Limits(Board(None, 2), 1)
         self._plans: dict[tuple[str, str], Plan] = {}
         self._made = Plans(dict(endpoints or {}), self.limits, self._spare, self.budgets)
