@@ -194,7 +194,10 @@ def _demand_tools() -> None:
 def _run(step: str, arguments: Sequence[str], folder: Path) -> None:
     """A step of this script, in the folder of a copy of the package; its output is kept for an error."""
     link = [word for word in shlex.split(sysconfig.get_config_var("LDSHARED") or "") if "-rpath" not in word]
-    env = {**os.environ, "PYTHONPATH": str(folder), "MYPYPATH": str(folder), compiled.PURE: "0"}
+    path = os.pathsep.join(
+        filter(None, [str(folder), os.environ.get("PYTHONPATH")])
+    )  # a build of a wheel needs its own
+    env = {**os.environ, "PYTHONPATH": path, "MYPYPATH": str(folder), compiled.PURE: "0"}
     env |= {"LDSHARED": shlex.join(link)} if link else {}
     command = [sys.executable, str(folder.parent / Path(__file__).name), step, *arguments]
     done = subprocess.run(  # noqa: S603 -- our own words
