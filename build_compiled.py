@@ -237,6 +237,10 @@ def _try(names: Sequence[str]) -> None:
         if not module.name.endswith("__main__"):
             with suppress(ImportError):  # of something optional
                 importlib.import_module(module.name)
+    if bare := [name for name in names if not str(sys.modules[name].__file__).endswith(".py")]:
+        raise CannotBuildError(
+            f"{bare[0]} was imported in a function: another compiled module does so at its top, or none"
+        )
     refused = [line for name in names for base in _classes(name) for line in _refused(base)]
     if refused:
         raise CannotBuildError("\n".join(refused))

@@ -102,21 +102,24 @@ class Manifest(NamedTuple):
 
 
 class Loader(SourceFileLoader):
-    """Runs a library, and answers about the source as the source's own loader does: for `inspect`, tracebacks, data.
+    """Runs a library, and answers about the source as the source's own loader does: for `inspect`, tracebacks, data."""
 
-    Mypyc makes an abstract class without ABCMeta's part in it: it would share the memory of all that `isinstance` ever
-    answered with every other one, and answer as another was answered. So it is given its own here.
-    """
-
-    def __init__(self, name: str, source: Path, library: Path) -> None:
+    def __init__(self, name: str, source: Path, library: Path, finder: Finder) -> None:
         super().__init__(name, str(source))
         self._library = ExtensionFileLoader(name, str(library))
+        self._finder = finder
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return self._library.create_module(ModuleSpec(spec.name, self._library, origin=self._library.path))
 
     def exec_module(self, module: ModuleType) -> None:
         self._library.exec_module(module)
+        self.dress(module)
+        self._finder.dress()
+
+    def dress(self, module: ModuleType) -> None:
+        """Makes the module look as one of Python's own. Abstract classes get their own memory of `isinstance`: mypyc
+        leaves them with their base's, where each would answer as any of them was answered once."""
         module.__loader__, module.__file__ = self, self.path
         for each in list(vars(module).values()):
             if type(each) is ABCMeta and "_abc_impl" not in vars(each):
@@ -139,11 +142,25 @@ class Finder:
         del path, target
         if name not in self.manifest.libraries or self.unfit() is not None:
             return None
-        source = self._package.parent.joinpath(*name.split(".")).with_suffix(".py")
-        loader = Loader(name, source, self.manifest.library(self._package, name))
-        spec = ModuleSpec(name, loader, origin=str(source))
+        loader = self._loader(name)
+        spec = ModuleSpec(name, loader, origin=loader.path)
         spec.has_location = True
         return spec
+
+    def _loader(self, name: str) -> Loader:
+        source = self._package.parent.joinpath(*name.split(".")).with_suffix(".py")
+        return Loader(name, source, self.manifest.library(self._package, name), self)
+
+    def dress(self) -> None:
+        """Modules of a build import each other past all finders and loaders: those that came so, too. One that is still
+        on its way is left to whoever began it."""
+        for name in self.manifest.libraries.keys() - {GROUP}:
+            module = sys.modules.get(name)
+            if module is None or isinstance(module.__loader__, Loader):
+                continue
+            if not getattr(module.__spec__, "_initializing", False):
+                module.__spec__ = self.find_spec(name)
+                self._loader(name).dress(module)
 
     def unfit(self) -> Unfit | None:
         """None where the build fits. Looked at once: what was loaded stays."""

@@ -61,10 +61,14 @@ def test_no_path_of_this_machine_is_in_a_library(built: Small) -> None:
         assert b".debug_info" not in file.read_bytes()
 
 
-def test_a_module_tells_where_its_source_is(built: Small) -> None:
-    """For `inspect`, for files beside it, for tracebacks."""
+FIRST = ["from weighbridge import scale", "from weighbridge.deep import beam; from weighbridge import scale"]
+
+
+@pytest.mark.parametrize("first", FIRST, ids=["by Python", "by another of the build"])
+def test_a_module_tells_where_its_source_is(built: Small, first: str) -> None:
+    """For `inspect`, for files beside it, for tracebacks; whoever imported it."""
     code = (
-        "import inspect, importlib.resources as r; from weighbridge import scale; from weighbridge.deep import beam;"
+        f"import inspect, importlib.resources as r; {first};"
         "print(scale.__file__); print(inspect.getsource(scale).splitlines()[0]);"
         "print(r.files('weighbridge.deep').joinpath('note.txt').read_text());"
         "print(type(scale.broken).__name__); scale.broken(1)"
@@ -82,10 +86,11 @@ def test_a_module_tells_where_its_source_is(built: Small) -> None:
     assert 'scale.py", line 15, in broken\n    return kilos // 0  # the scale broke here' in logged.stderr
 
 
-def test_an_abstract_class_knows_its_own(built: Small) -> None:
+@pytest.mark.parametrize("first", FIRST, ids=["by Python", "by another of the build"])
+def test_an_abstract_class_knows_its_own(built: Small, first: str) -> None:
     """Whatever was asked before, of it or of another: by mypyc alone, one memory of answers would serve them all."""
     code = (
-        "from weighbridge.scale import Crate, Load, Parcel; parcel, crate = Parcel(), Crate();"
+        f"{first}; from weighbridge.scale import Crate, Load, Parcel; parcel, crate = Parcel(), Crate();"
         "print(*(isinstance(*ask) for ask in [(parcel, Crate), (parcel, Load), (parcel, Parcel), (crate, Parcel)]))"
     )
     assert built.python("-c", code).stdout == "False True True False\n"
