@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from _abc import _abc_init  # type: ignore[import-not-found]
 from abc import ABCMeta
 from collections.abc import Sequence
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec, SourceFileLoader
@@ -120,6 +119,8 @@ class Loader(SourceFileLoader):
     def dress(self, module: ModuleType) -> None:
         """Makes the module look as one of Python's own. Abstract classes get their own memory of `isinstance`: mypyc
         leaves them with their base's, where each would answer as any of them was answered once."""
+        from _abc import _abc_init  # type: ignore[import-not-found]  # noqa: PLC0415 -- where mypyc ran, it is there
+
         module.__loader__, module.__file__ = self, self.path
         for each in list(vars(module).values()):
             if type(each) is ABCMeta and "_abc_impl" not in vars(each):
