@@ -29,6 +29,7 @@ help:
 
 .venv/.dev: locks/dev.lock .venv/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.lock
+	@$(BIN)/python build_compiled.py --optional  # two minutes, once; what is measured by hand is what users get
 	@touch $@
 
 # --- the verbs

@@ -27,6 +27,7 @@ import _processes
 import weighbridge
 from _gateway import Gateway
 from _processes import Child
+from weighbridge import compiled
 
 _HEADERS = {"Authorization": _gateway.AUTHORIZATION}
 
@@ -73,6 +74,7 @@ def measured(folder: Path, plan: Plan, *, peers: bool) -> dict[str, Any]:
         "peers": found,
         "versions": {
             "weighbridge": weighbridge.__version__,
+            "compiled": compiled.status().says,
             "python": platform.python_version(),
             "nginx": _nginx.version(),
             "load": _load.generator(),
@@ -180,6 +182,7 @@ def table(report: dict[str, Any]) -> str:
         row("weighbridge", "weighbridge", ""),
         row("nginx", "nginx", "nginx_"),
         f"ratio to nginx: {report['ratio_to_nginx']:.3f}; by CPU time: {report['cpu_ratio_to_nginx']:.3f}",
+        f"code: {report['versions']['compiled']}",
         f"the load straight at the upstream: {report['ceiling_per_s']:,.0f} requests/s ({report['versions']['load']})",
         f"resident memory: {report['rss_start_mb']:.1f} MB warm, {report['rss_mb']:.1f} MB at the end",
     ]

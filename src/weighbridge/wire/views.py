@@ -80,13 +80,11 @@ class GroqView(View, frozen=True, gc=False):
     usage: UsageView | None = None
 
 
-class ReplyView(View, frozen=True, gc=False):
-    """A reply or a chunk. `error` stands in a 200 where something failed on the way."""
+class ToldView(View, frozen=True, gc=False):
+    """What every reply and chunk tells of itself. `error` stands in a 200 where something failed on the way."""
 
     id: str | None = None
     model: str | None = None
-    system_fingerprint: str | None = None
-    choices: list[ChoiceView] | None = None
     usage: UsageView | None = None
     x_groq: GroqView | None = None
     error: Any = None
@@ -96,6 +94,13 @@ class ReplyView(View, frozen=True, gc=False):
         if self.usage is not None:
             return self.usage
         return self.x_groq.usage if self.x_groq is not None else None
+
+
+class ReplyView(ToldView, frozen=True, gc=False):
+    """A reply or a chunk."""
+
+    system_fingerprint: str | None = None
+    choices: list[ChoiceView] | None = None
 
 
 decode_reply = msgspec.json.Decoder(ReplyView).decode
@@ -107,22 +112,11 @@ class EndView(View, frozen=True, gc=False):
     finish_reason: str | None = None
 
 
-class GlanceView(View, frozen=True, gc=False):
+class GlanceView(ToldView, frozen=True, gc=False):
     """What a whole reply is looked at for on its way through: whether it is one, how it ended and what it used. The
     answer itself is not decoded."""
 
-    id: str | None = None
-    model: str | None = None
     choices: list[EndView] | None = None
-    usage: UsageView | None = None
-    x_groq: GroqView | None = None
-    error: Any = None
-
-    def usage_view(self) -> UsageView | None:
-        """Usage, wherever it stands."""
-        if self.usage is not None:
-            return self.usage
-        return self.x_groq.usage if self.x_groq is not None else None
 
 
 glance = msgspec.json.Decoder(GlanceView).decode
