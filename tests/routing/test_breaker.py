@@ -23,11 +23,35 @@ def test_five_failures_in_a_row_open_it_and_a_success_between_them_does_not() ->
         breaker.failed(1.0, 1.0)
     breaker.succeeded(1.0, 1.0)
     for _ in range(4):
-        breaker.failed(1.0, 1.0)
-    assert breaker.state(1.0) == "closed"
-    breaker.failed(1.0, 1.0)
-    assert breaker.state(1.0) == "open"
-    assert breaker.until == 3.0
+        breaker.failed(2.0, 2.0)
+    assert breaker.state(2.0) == "closed"
+    breaker.failed(2.0, 2.0)
+    assert breaker.state(2.0) == "open"
+    assert breaker.until == 4.0
+
+
+def test_many_failures_among_many_successes_do_not_open_it_in_whatever_order_they_are_told() -> None:
+    """A busy loop hears of hundreds of outcomes in one turn, successes first: five of them in a row mean nothing. Three
+    in a hundred failed, and a target that was well was left alone for two seconds, then four, then eight."""
+    breaker = Breaker()
+    for turn in range(1000):
+        now = turn * 0.03
+        for _ in range(97):
+            breaker.succeeded(now, now)
+        for number in range(3 * (turn % 4)):
+            breaker.failed(now + 0.001 * number, now)
+    assert breaker.state(30.0) == "closed"
+
+
+def test_an_outage_in_the_midst_of_much_traffic_opens_it_within_a_tenth_of_a_second() -> None:
+    breaker = Breaker()
+    for number in range(10_000):
+        breaker.succeeded(100.0 + number * 1e-4, 100.0)
+    failing = 0
+    while not breaker.opened:
+        failing += 1
+        breaker.failed(101.0 + failing * 1e-3, 101.0)
+    assert failing <= 101
 
 
 def test_half_of_the_recent_attempts_failing_opens_it_even_with_successes_between() -> None:
@@ -123,7 +147,7 @@ def test_after_a_calm_time_the_next_opening_is_a_first_one_again() -> None:
         breaker.started(102.0)
         breaker.succeeded(102.0, 102.0)
         now = 102.0 + calm
-        breaker.succeeded(now, now)
+        breaker.succeeded(now - 1.0, now - 1.0)
         for _ in range(5):
             breaker.failed(now, now)
         assert breaker.until - now == pytest.approx(lasts)

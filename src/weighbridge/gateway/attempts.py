@@ -85,12 +85,13 @@ class Attempting:
         self.cost: float | None = 0.0
         # Of an attempt made at once, while it is under way:
         self._under_way: Sent | None = None
-        self._then: Callable[[Whole | Failure], None] | None = None
+        self._then: Callable[[Whole | Failure | None], None] | None = None
         self._connection: Connection | None = None
 
-    def at_once(self, step: Try, then: Callable[[Whole | Failure], None]) -> bool:
-        """Like `whole`, without a task: `then` is called with what came of it, unless it was given up before. False
-        where it cannot be made at once, and nothing was sent."""
+    def at_once(self, step: Try, then: Callable[[Whole | Failure | None], None]) -> bool:
+        """Like `whole`, without a task: `then` is called with what came of it, unless it was given up before; None: the
+        kept connection was closed before it saw the request, so nothing was. False where it cannot be made at once, and
+        nothing was sent."""
         upstream = self._endpoint.upstreams[step.target]
         if not upstream.plain:
             return False
@@ -122,10 +123,15 @@ class Attempting:
         if call.reply is not None and call.error is None:
             then(self._understood(sent, call.reply))
             return
+        if stale(call):  # this says nothing of the target
+            now = monotonic()
+            self._health.ended(sent.step.target, now, ok=None, total=now - sent.began)
+            then(None)
+            return
         sent.timing = call.timing
         error = call.error or ConnectionLost("the connection was closed")
         failure = sent.upstream.dialect.failure_of(error)
-        then(self._failed(sent, failure, free=_unsent(error) or stale(call)))
+        then(self._failed(sent, failure, free=_unsent(error)))
 
     async def whole(self, step: Try) -> Whole | Failure:
         """One call for a reply that is not streamed. Raises CancelledError, and Refusal for a body nobody can read."""

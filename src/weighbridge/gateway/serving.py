@@ -46,7 +46,7 @@ class Serving:
             "_came",
             "_course",
             "_over",
-            "_responder",
+            "_responder", "_step",
             "asked",
             "body",
             "calls",
@@ -74,6 +74,7 @@ class Serving:
         self._came = came
         self._over = over
         self._at_once = False
+        self._step: Try | None = None  # of an attempt made at once
         self.endpoint = endpoint
         self.asked = asked
         self.lines = lines
@@ -95,12 +96,18 @@ class Serving:
         if not self.calls.at_once(step, self._answered):
             return self._run(step)
         self._at_once = True
+        self._step = step
         self._responder.when_gone(self._left)
         return None
 
-    def _answered(self, found: Whole | Failure) -> None:
+    def _answered(self, found: Whole | Failure | None) -> None:
         """What came of the attempt that was made at once. Runs in the provider's callback."""
         self._at_once = False
+        if found is None:  # the same attempt, on another connection
+            again = self._step
+            assert again is not None  # noqa: S101 - set when it was sent
+            self._responder.go_on(self._run(again))
+            return
         if isinstance(found, Failure):
             step = self._course.next(found, monotonic(), _random())
             self._responder.go_on(self._run(step))

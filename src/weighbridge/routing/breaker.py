@@ -12,7 +12,9 @@ from typing import Final, Literal
 State = Literal["closed", "open", "half_open"]
 
 STRIKES: Final = 5.0
-"""Failures in a row that open it."""
+"""Failures in a row that open it …"""
+SILENT: Final = 0.1
+"""… once the last success is so many seconds ago: of what ends in one turn of a busy loop, failures may come last."""
 SHARE: Final = 0.5
 """Share of failures among recent attempts that opens it, where no run of failures does …"""
 ENOUGH: Final = 20.0
@@ -37,13 +39,14 @@ class Breaker:
     state are not counted: what was sent into an outage says nothing about what came after it.
     """
 
-    __slots__ = ("_at", "_bad", "_good", "_since", "_strikes", "_trips", "opened", "probing", "until")
+    __slots__ = ("_at", "_bad", "_good", "_praised", "_since", "_strikes", "_trips", "opened", "probing", "until")
 
     def __init__(self) -> None:
         self.opened = False
         self.probing = False
         self.until = 0.0
         self._since = -inf
+        self._praised = -inf
         self._strikes = 0.0
         self._trips = 0
         self._good = 0.0
@@ -68,6 +71,7 @@ class Breaker:
             self._close(now)
             return
         self._strikes = 0.0
+        self._praised = now
         self._count(now, good=1.0, bad=0.0)
         if self._trips and now - self._since > CALM:
             self._trips = 0
@@ -83,7 +87,8 @@ class Breaker:
         self._strikes += strikes
         self._count(now, good=0.0, bad=1.0)
         seen = self._good + self._bad
-        if self._strikes >= STRIKES or (seen >= ENOUGH and self._bad >= SHARE * seen):
+        silent = now - self._praised >= SILENT
+        if (self._strikes >= STRIKES and silent) or (seen >= ENOUGH and self._bad >= SHARE * seen):
             self._open(now)
 
     def answered(self, now: float, began: float) -> None:

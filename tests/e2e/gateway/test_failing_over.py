@@ -1,6 +1,12 @@
 """Which failures go where: by cause, never by what a message happens to say, and with the status that fits."""
 
+import json
+import socket
+import socketserver
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import openai
@@ -189,3 +195,43 @@ def test_a_breaker_opens_and_closes_again(serve: Serve, simulate: Simulate) -> N
         while ask(served) and served.records()[-1].route.target != "a":
             assert time.monotonic() < until
             time.sleep(0.2)
+
+
+@contextmanager
+def forgetful() -> Iterator[str]:
+    """A provider that keeps a connection after its answer, and closes it when the next request has come."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            connection: socket.socket = self.request
+            connection.settimeout(30)
+            if asked(connection):
+                body = json.dumps(answer("Fine")).encode()
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+                asked(connection)
+
+    def asked(connection: socket.socket) -> bool:
+        said = b""
+        while b"\r\n\r\n" not in said:
+            piece = connection.recv(65536)
+            if not piece:
+                return False
+            said += piece
+        return True
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+
+
+def test_a_kept_connection_that_the_provider_closes_costs_no_attempt_and_no_trust(serve: Serve) -> None:
+    """It was closed before it saw the request, so the request is sent again. Ten of those in a row are no outage."""
+    with forgetful() as url:
+        served = serve(many([url]))
+        assert [ask(served).choices[0].message.content for _ in range(20)] == ["Fine"] * 20
+        records = served.records(20)
+    assert [len(one.attempts) for one in records] == [1] * 20
+    assert {one.attempts[0].failure for one in records} == {None}
