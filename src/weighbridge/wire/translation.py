@@ -162,3 +162,8 @@ def plain(body: Mapping[str, Any]) -> dict[str, Any]:
         }
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Untranslatable(f"the request is not JSON: {error}") from None
+
+
+def unnumbered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the places that chunks of a stream give to entries of lists of ours."""
+    return [{name: value for name, value in entry.items() if name != "index"} for entry in entries]

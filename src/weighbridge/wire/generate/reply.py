@@ -67,6 +67,9 @@ def _choice(turn: Turn, delta: dict[str, Any], candidate: dict[str, Any], where:
     message = {"role": "assistant", "content": delta.pop("content", None), "refusal": None, **delta}
     for call in message.get("tool_calls") or ():
         call.pop("index")  # only a stream numbers them
+    google = message.get("extra_content", {}).get("google", {})
+    for entry in (*message.get("images", ()), *google.get("parts", ())):
+        entry.pop("index")
     if message["content"] is None and finish == "content_filter":
         message["refusal"] = sent.text(candidate.get("finishMessage"), f"{where}.finishMessage") or None
     return {
@@ -110,10 +113,11 @@ class Turn:
     def __init__(self, head: Head, index: int) -> None:
         self.index = index
         self._head = head
-        self._calls = 0
+        self._calls = self._pictures = self._rest = 0
 
     def take(self, candidate: dict[str, Any], where: str) -> dict[str, Any]:
-        """The parts of a candidate as a delta, its tool calls numbered on from the last piece."""
+        """The parts of a candidate as a delta, all that is in lists numbered on from the last piece: OpenAI's SDKs put
+        them together by `index`, and raise where there is none."""
         content = sent.object(candidate.get("content"), f"{where}.content")
         texts: dict[str, list[str]] = {"content": [], "reasoning_content": []}
         delta: dict[str, Any] = {}
@@ -131,9 +135,12 @@ class Turn:
                     sent.text(part["text"], f"{at}.text")
                 )
             elif "inlineData" in part:
-                delta.setdefault("images", []).append(_picture(part["inlineData"], at))
+                delta.setdefault("images", []).append({**_picture(part["inlineData"], at), "index": self._pictures})
+                self._pictures += 1
             elif rest := {name: value for name, value in part.items() if name not in {"thoughtSignature", "thought"}}:
-                google.setdefault("parts", []).append(rest)  # searches and code run at Google's: no words for them here
+                # Searches and code run at Google's: no words for them here.
+                google.setdefault("parts", []).append({**rest, "index": self._rest})
+                self._rest += 1
         delta |= {name: "".join(said) for name, said in texts.items() if said}
         if google:
             delta["extra_content"] = {"google": google}

@@ -9,7 +9,7 @@ import msgspec
 from weighbridge.wire.messages.usage import chat_stop, chat_usage, messages_stop, messages_usage
 from weighbridge.wire.reading import StreamFailed, error_text, text_of
 from weighbridge.wire.toolcalls import arguments_text
-from weighbridge.wire.translation import DEEPEST, Shape, deeper_than, sent
+from weighbridge.wire.translation import DEEPEST, Shape, deeper_than, sent, unnumbered
 
 _encode = msgspec.json.Encoder().encode
 _UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeError)
@@ -163,11 +163,11 @@ def _with_own(said: dict[str, Any], reply: dict[str, Any]) -> dict[str, Any]:
 
 
 def _blocks(message: dict[str, Any], id_: str) -> list[dict[str, Any]]:
-    kept = sent.objects(message.get("content_blocks"), "message.content_blocks")
+    kept = unnumbered(sent.objects(message.get("content_blocks"), "message.content_blocks"))
     text, thoughts = _texts(message)
     if kept and (not text or any(block.get("type") == "text" for block in kept)):
         return sent.bounded(kept, "message.content_blocks")  # type: ignore[no-any-return]
-    blocks = sent.objects(message.get("thinking_blocks"), "message.thinking_blocks")
+    blocks = unnumbered(sent.objects(message.get("thinking_blocks"), "message.thinking_blocks"))
     sent.bounded(blocks, "message.thinking_blocks")
     if thoughts and not any(block.get("type") == "thinking" for block in blocks):
         blocks = [{"type": "thinking", "thinking": thoughts, "signature": ""}, *blocks]

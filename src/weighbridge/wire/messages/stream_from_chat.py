@@ -13,7 +13,7 @@ import msgspec
 from weighbridge.wire.messages.stream_calls import Calls
 from weighbridge.wire.messages.usage import messages_stop, messages_usage
 from weighbridge.wire.reading import StreamFailed, error_text, text_of
-from weighbridge.wire.translation import sent
+from weighbridge.wire.translation import sent, unnumbered
 
 _encode = msgspec.json.Encoder().encode
 _Events = list[tuple[str, dict[str, Any]]]
@@ -124,7 +124,7 @@ class MessagesFromChat:
         if thought := sent.text(named, "delta.reasoning_content") or within:
             self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""}, events)
             self._grow(events, {"type": "thinking_delta", "thinking": thought})
-        for block in sent.objects(delta.get("thinking_blocks"), "delta.thinking_blocks"):
+        for block in unnumbered(sent.objects(delta.get("thinking_blocks"), "delta.thinking_blocks")):
             self._sign(block, events)
         cited = delta.get("citations")
         if cited == [] and self._kind == "text":
@@ -135,10 +135,10 @@ class MessagesFromChat:
         if text:
             self._open("text", {"type": "text", "text": ""}, events)
             self._grow(events, {"type": "text_delta", "text": text})
-        for citation in sent.array(cited, "delta.citations"):
+        for citation in unnumbered(sent.objects(cited, "delta.citations")):
             self._open("text", {"type": "text", "text": ""}, events)
             self._grow(events, {"type": "citations_delta", "citation": sent.bounded(citation, "delta.citations")})
-        for block in sent.objects(delta.get("content_blocks"), "delta.content_blocks"):
+        for block in unnumbered(sent.objects(delta.get("content_blocks"), "delta.content_blocks")):
             self._whole_block(block, events)
         self._call(delta, events)
 

@@ -49,6 +49,7 @@ class ChatFromMessages:
         "_created",
         "_id",
         "_model",
+        "_places",
         "_started",
         "_text",
         "_told",
@@ -62,6 +63,7 @@ class ChatFromMessages:
         self._model = ""
         self._started = False
         self._blocks: dict[int, _Open] = {}
+        self._places: dict[str, int] = {}
         self._calls = 0
         self._text = 0
         self._cited = False  # the text before had citations
@@ -204,8 +206,8 @@ class ChatFromMessages:
             citation = sent.bounded(sent.object(delta.get("citation"), "delta.citation"), "delta.citation")
             begun.cited = True
             noted = annotation(citation, begun.start, self._text)
-            more = {"annotations": [noted]} if noted is not None else {}
-            return [self._chunk({"citations": [citation], **more})]
+            more = self._listed("annotations", noted) if noted is not None else {}
+            return [self._chunk({**self._listed("citations", citation), **more})]
         elif kind == "compaction_delta":
             begun.pieces.append(sent.text(delta.get("content"), "delta.content"))
         return []
@@ -227,10 +229,17 @@ class ChatFromMessages:
             return {} if begun.pieces else _fragment(begun.call, self._whole_input(begun))
         if begun.kind == "thinking":
             signed = {"type": "thinking", "thinking": "".join(begun.pieces), "signature": begun.signature}
-            return {"thinking_blocks": [signed]} if begun.signature else {}
+            return self._listed("thinking_blocks", signed) if begun.signature else {}
         if begun.kind == "redacted_thinking":
-            return {"thinking_blocks": [sent.bounded(begun.block, "content_block")]}
-        return {"content_blocks": [self._whole_block(begun)]}
+            return self._listed("thinking_blocks", sent.bounded(begun.block, "content_block"))
+        return self._listed("content_blocks", self._whole_block(begun))
+
+    def _listed(self, name: str, entry: dict[str, Any]) -> dict[str, Any]:
+        """One entry of a list that grows over the chunks. OpenAI's SDKs put such lists together by `index`, and raise
+        where there is none."""
+        place = self._places.get(name, 0)
+        self._places[name] = place + 1
+        return {name: [{**entry, "index": place}]}
 
     def _whole_input(self, begun: _Open) -> str:
         """Arguments that came with the beginning, or none at all, which is an empty object."""

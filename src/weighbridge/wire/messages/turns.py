@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from weighbridge.wire.messages.blocks import block_of
-from weighbridge.wire.translation import DEEPEST, asked, deeper_than
+from weighbridge.wire.translation import DEEPEST, asked, deeper_than, unnumbered
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]+")
 _UNSAID: Final = re.compile(r"[^A-Za-z0-9_-]")
@@ -93,11 +93,11 @@ class Turns:
             self.cannot["audio"] = None
         if message.get("function_call") is not None:
             raise asked.fail(f"{where}.function_call is of an older API. Send tool_calls")
-        if kept := asked.objects(message.get("content_blocks"), f"{where}.content_blocks"):
+        if kept := unnumbered(asked.objects(message.get("content_blocks"), f"{where}.content_blocks")):
             return [asked.bounded(block, f"{where}.content_blocks") for block in kept if not _unsigned(block)]
         thoughts = [
             asked.bounded(block, f"{where}.thinking_blocks")
-            for block in asked.objects(message.get("thinking_blocks"), f"{where}.thinking_blocks")
+            for block in unnumbered(asked.objects(message.get("thinking_blocks"), f"{where}.thinking_blocks"))
             if not _unsigned(block)
         ]
         content = self._content(message.get("content"), f"{where}.content")
