@@ -1,7 +1,8 @@
 """For every test: where the shared data is, that plain Python runs, and that no property is judged by its time.
 
 Compiled modules leave no coverage and take no fakes. WEIGHBRIDGE_PURE=0 tests them, and demands a build that fits.
-Property tests look at what is right, not at how long it took: another process may hold the processor.
+Property tests look at what is right, not at how long it took: another process may hold the processor. They draw anew each
+time where people work, and the same each time in CI, whose verdict is on the change alone.
 """
 
 import os
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("WEIGHBRIDGE_PURE", "1")  # before anything of ours is imported; children inherit it
 
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile("ci", settings.get_profile("untimed"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "untimed")
 
 
 def pytest_sessionstart() -> None:

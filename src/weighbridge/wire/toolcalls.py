@@ -37,7 +37,7 @@ class ToolCalls:
         for fragment in fragments:
             function = fragment.function
             if function is None and fragment.custom:
-                function = FunctionView(fragment.custom.get("name"), fragment.custom.get("input"))
+                function = _custom(fragment.custom)
             function = function or FunctionView()
             call = self._place(fragment, function)
             self.last = call["number"]
@@ -83,3 +83,9 @@ class ToolCalls:
         return tuple(
             ToolCall(call["id"], call["name"], "".join(call["arguments"]), call["type"]) for call in self._calls
         )
+
+
+def _custom(said: dict[str, Any]) -> FunctionView:
+    """A custom tool's call as a function's; a provider may have put anything in its fields."""
+    name, text = said.get("name"), said.get("input")
+    return FunctionView(name if isinstance(name, str) else None, text if isinstance(text, str | dict) else None)
