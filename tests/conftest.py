@@ -1,8 +1,8 @@
 """For every test: where the shared data is, that plain Python runs, and that no property is judged by its time.
 
 Compiled modules leave no coverage and take no fakes. WEIGHBRIDGE_PURE=0 tests them, and demands a build that fits.
-Property tests look at what is right, not at how long it took: another process may hold the processor. They draw anew each
-time where people work, and the same each time in CI, whose verdict is on the change alone.
+Property tests look at what is right, not at how long it took: another process may hold the processor. They draw anew
+each time where people work, and the same each time in CI, whose verdict is on the change alone.
 """
 
 import os
