@@ -29,7 +29,7 @@ from weighbridge.gateway.upstream import Endpoint
 from weighbridge.providers.dialect import FailedCall
 from weighbridge.records.capture import Capture
 from weighbridge.records.exchange import Exchange, Features, Outcome, Route
-from weighbridge.records.noting import new_id, summed_cost, summed_usage
+from weighbridge.records.noting import new_id
 from weighbridge.routing.course import Course, Stop, Try
 from weighbridge.routing.health import Health
 from weighbridge.transport.client import Client
@@ -208,8 +208,8 @@ class _Copy:
             failure=self.failure,
             route=Route(last.target if ok and last is not None else None, "shadow"),
             attempts=attempts,
-            usage=summed_usage(attempts),
-            cost=summed_cost(attempts),
+            usage=calls.usage,
+            cost=calls.cost,
             ttft=last.ttft if last is not None else None,
             total=total,
             finish_reason=last.finish_reason if last is not None else None,
