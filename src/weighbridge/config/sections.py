@@ -221,6 +221,10 @@ class EvaluationSection(Section, frozen=True, kw_only=True):
     timeouts: TimeoutsSection = TimeoutsSection()
     retries: Annotated[int, Meta(ge=0, le=20, description="Further attempts after a failure that may pass.")] = 2
     stream: Annotated[bool, Meta(description="Stream replies, which is what measures TTFT.")] = True
+    logprobs: Annotated[
+        Annotated[int, Meta(ge=0, le=20)] | None,
+        Meta(description="Ask for each token's log-probability and so many rivals', where a candidate can tell."),
+    ] = None
 
     def scorer_kinds(self) -> Iterator[tuple[str, str, Any]]:
         """Each scorer as (name, kind, settings)."""

@@ -15,7 +15,7 @@ from weighbridge.config.load import Config
 from weighbridge.config.rule import Rule
 from weighbridge.config.sections import Constraints, EvaluationSection
 from weighbridge.errors import UsageError
-from weighbridge.evaluation import wording
+from weighbridge.evaluation import confiding, wording
 from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.provider import Provider
 from weighbridge.replay import plan as replay_plan
@@ -94,8 +94,13 @@ def prepare(config: Config, name: str | None = None) -> Evaluation:
     build.require_keys(config, name)
     endpoint = config.endpoints[section.endpoint]
     candidates = {candidate.name: candidate for candidate in build.candidates(config, endpoint.candidates)}
+    mute: list[str] = []
+    if section.logprobs is not None:
+        candidates, mute = confiding.asked(candidates, section.logprobs)
     samples = SampleSet.load(config.file(section.samples.file), skip_bad=section.samples.skip_bad)
     notes = [f"{len(samples.bad)} bad lines of {section.samples.file} were left out"] if samples.bad else []
+    if mute:
+        notes.append(f"no log-probabilities are to be had of {', '.join(mute)}")
     if samples.twice:
         notes.append(f"{samples.twice} equal samples of {section.samples.file} count once")
     chosen = samples.samples
@@ -181,6 +186,7 @@ def _record(candidate: Candidate) -> CandidateRecord:
         vendor_model=model.model,
         api=candidate.api or ("completions" if candidate.template is not None else "chat"),
         params=candidate.params,
+        logprobs=candidate.logprobs,
         prompts=_prompt_digests(candidate),
         price=msgspec.to_builtins(model.price) if model.price is not None else None,
         price_from=model.price.source if model.price is not None else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,9 @@ from weighbridge.wire.reading import text_of
 
 Api = Literal["chat", "completions", "embeddings", "count_tokens"]
 """What a provider is asked for; a sample is always one of the first two. `count_tokens` is of Anthropic's own words."""
+
+
+_RIVALS_OF_COMPLETIONS: Final = 5  # no more are to be had there
 
 
 class Shot(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -65,7 +68,8 @@ def _plain(message: dict[str, Any]) -> str:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """`system` takes the place of a sample's own system prompt. `shots` come after it, before the conversation.
-    `params` win over the sample's. `api` None: as the sample says, or completions where there is a template."""
+    `params` win over the sample's. `api` None: as the sample says, or completions where there is a template. `logprobs`
+    asks for each token's log-probability and so many rivals', unless the sample or `params` say what they want."""
 
     name: str
     model: Model
@@ -74,6 +78,7 @@ class Candidate:
     template: Template | None = None
     api: Api | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    logprobs: int | None = None
 
     def request(self, sample: dict[str, Any], api: Api, tags: Sequence[str] = ()) -> tuple[Api, dict[str, Any]]:
         """What is sent for a sample's request: which API, and the body without `model`.
@@ -86,10 +91,10 @@ class Candidate:
         if api == "completions":
             if wanted == "chat":
                 raise UsageError(f"candidate {self.name} speaks chat, and the sample is a plain prompt")
-            return "completions", {**sample, **self.params}
+            return "completions", {**self._sure("completions"), **sample, **self.params}
         body = {**sample, "messages": self._messages(sample.get("messages") or [], tags)}
         if wanted == "chat":
-            return "chat", {**body, **self.params}
+            return "chat", {**self._sure("chat"), **body, **self.params}
         if self.template is None:
             raise UsageError(
                 f"candidate {self.name} speaks completions, and the sample is a chat",
@@ -98,7 +103,17 @@ class Candidate:
         kept = {name: value for name, value in body.items() if name in _COMPLETION_PARAMS}
         if "max_completion_tokens" in body and "max_tokens" not in kept:
             kept["max_tokens"] = body["max_completion_tokens"]
-        return "completions", {"prompt": self.template.render(body["messages"]), **kept, **self.params}
+        prompt = self.template.render(body["messages"])
+        return "completions", {"prompt": prompt, **self._sure("completions"), **kept, **self.params}
+
+    def _sure(self, api: Api) -> dict[str, Any]:
+        """The parameters that ask for log-probabilities, as each API spells them."""
+        rivals = self.logprobs
+        if rivals is None:
+            return {}
+        if api == "completions":
+            return {"logprobs": min(rivals, _RIVALS_OF_COMPLETIONS)}
+        return {"logprobs": True, "top_logprobs": rivals} if rivals else {"logprobs": True}
 
     def _as_it_is(self, request: dict[str, Any], api: Api) -> dict[str, Any]:
         """What has no conversation of ours; where its tokens are counted, what is sent before it counts too."""

@@ -24,7 +24,8 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
 
     `server` tells one base URL from another without writing it down, for it may hold a secret. `prompts` maps each
     file or text that is sent with it (system, shots, template) to its SHA-256. `price` is in USD per million tokens,
-    as used, None where unknown; `price_from` says where it came from.
+    as used, None where unknown; `price_from` says where it came from. `logprobs`: each token's log-probability was
+    asked for, and so many rivals'.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CandidateRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     vendor_model: str = ""
     api: str = "chat"
     params: dict[str, Any] = {}
+    logprobs: int | None = None
     prompts: dict[str, str] = {}
     price: dict[str, Any] | None = None
     price_from: str = ""
