@@ -118,9 +118,15 @@ def test_intervals_of_ece_cover_the_true_error(too_far: float) -> None:
     for seed in range(400):
         stated = dice.uniform(0.2, 0.8, 500)
         y = dice.random(500) < stated + too_far
-        found = calibration.ece(stated, y, level=0.9, draws=150, seed=seed)
+        found = calibration.ece(stated, y, level=0.9, draws=500, seed=seed)
         covered += found.low <= too_far <= found.high
     assert covered / 400 >= 0.87
+
+
+def test_a_bin_of_one_leaves_the_error_open() -> None:
+    found = calibration.ece([0.2, 0.9], [0, 1], bins=2)
+    assert found.value == pytest.approx(0.15)
+    assert (found.low, found.high > 0.6) == (0, True)
 
 
 def test_brier_by_hand() -> None:

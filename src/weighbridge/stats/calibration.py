@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weighbridge.stats import logistic
-from weighbridge.stats.bootstrap import cluster_sums, replicates
 from weighbridge.stats.estimate import (
     Estimate,
     Floats,
@@ -118,27 +117,21 @@ def ece(
 
     Noise alone makes it positive, by about a third of √(bins / n). By the triangle inequality it is never farther from
     the true error over these bins than the mean size of the noise in them, Σ (n_b / n) · |noise_b|; so the interval
-    goes either way by the quantile at `level` of that, bootstrapped: about exact for a true error of 0, wide of it for
-    others. A bin of one observation shows no noise, so take fewer bins than half the observations.
+    goes either way by the quantile at `level` of that, by the multiplier bootstrap (normal multipliers, so that a bin's
+    noise is one normal draw): about exact for a true error of 0, wide of it for others.
     """
     stated, right = _stated(p, y)
     where = _binned(stated, bins)
-    count = np.maximum(np.bincount(where, minlength=bins), 1)
-    gap = np.bincount(where, weights=stated - right, minlength=bins)
-    # Taking the bin's own mean off takes noise off with it, as in a variance: hence n / (n - 1).
-    freed = np.sqrt(count / np.maximum(count - 1, 1))
-    noise = np.zeros((len(stated), bins))
-    noise[np.arange(len(stated)), where] = (stated - right - (gap / count)[where]) * freed[where]
-
-    def size(totals: Floats) -> Floats:
-        found: Floats = np.abs(totals).sum(axis=1) / len(stated)
-        return found
-
-    value = float(np.abs(gap).sum() / len(stated))
-    sizes = replicates(cluster_sums(noise), size, draws=draws, seed=seed)
-    reach = float(np.quantile(sizes, checked_level(level)))
+    apart = stated - right
+    count = np.bincount(where, minlength=bins)
+    gap = np.bincount(where, weights=apart, minlength=bins)
+    squares = np.bincount(where, weights=np.square(apart - (gap / np.maximum(count, 1))[where]), minlength=bins)
+    # One observation shows no spread: the widest that a value in [0, 1] can have stands in for it.
+    spread = np.where(count > 1, squares / np.maximum(count - 1, 1), 0.25 * (count > 0))
+    noise = np.abs(np.random.default_rng(seed).normal(size=(draws, bins))) @ np.sqrt(count * spread) / len(stated)
+    value, reach = float(np.abs(gap).sum() / len(stated)), float(np.quantile(noise, checked_level(level)))
     low, high = max(0.0, value - reach), min(1.0, value + reach)
-    return Estimate(value, low, high, len(stated), level, "bootstrap of the noise")
+    return Estimate(value, low, high, len(stated), level, "multiplier bootstrap")
 
 
 def brier(p: ArrayLike, y: ArrayLike, level: float = 0.95) -> Estimate:
