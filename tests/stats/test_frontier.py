@@ -225,6 +225,12 @@ def test_an_interval_has_no_end_where_resamples_do_not_bound_it() -> None:
     assert never.value == never.high == np.inf
 
 
+def test_infinite_gains_are_first_and_last() -> None:
+    """A sample without an answer from the cheap model can be sent to the strong one whatever the others score."""
+    line = frontier.curve(frontier.pair(CHEAP, STRONG), [np.inf, -np.inf, -np.inf, 0.5])
+    assert line.quality == pytest.approx([0.25, 0.5, 0.75, 0.75])
+
+
 def test_wrong_calls_are_refused() -> None:
     models = frontier.pair(CHEAP, STRONG)
     line = frontier.curve(models, [1, 2, 3, 4])

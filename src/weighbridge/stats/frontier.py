@@ -82,8 +82,8 @@ def pair(
 def curve(models: Pair, gain: ArrayLike) -> Curve:
     """The curve of the router that sends a sample to the strong model where its `gain` (n,) exceeds a threshold, over
     all thresholds: highest gain first, equal gains together. Raises ValueError for NaN and another length."""
-    order, ends = _ordered(models, gain)
-    return _curve(models, order, ends, models.weights)
+    ordered, _, ends = _ordered(models, gain)
+    return _curve(ordered, ends, ordered.weights)
 
 
 def random_mix(models: Pair) -> Curve:
@@ -183,16 +183,16 @@ def interval(
     """
     if draws < 1:
         raise ValueError(f"the number of draws must be positive, not {draws}")
-    order, ends = _ordered(models, gain)
+    ordered, order, ends = _ordered(models, gain)
     tail = (1 - checked_level(level)) / 2
-    group = groups(clusters, len(models.cheap))
+    group = groups(clusters, len(models.cheap))[order]
     count = int(group.max()) + 1
-    whole = measure(_curve(models, order, ends, models.weights))
+    whole = measure(_curve(ordered, ends, ordered.weights))
     dice = np.random.default_rng(seed)
     lows, highs = np.empty(draws), np.empty(draws)
     for draw in range(draws):
         times = np.bincount(dice.integers(count, size=count), minlength=count)
-        lows[draw], highs[draw] = _measured(models, order, ends, models.weights * times[group], measure)
+        lows[draw], highs[draw] = _measured(ordered, ends, ordered.weights * times[group], measure)
     if count == 1:
         low, high = -np.inf, np.inf
     else:
@@ -201,36 +201,42 @@ def interval(
     return Estimate(np.inf if whole is None else whole, low, high, count, level, "bootstrap (percentile)")
 
 
-def _measured(
-    models: Pair, order: NDArray[np.intp], ends: NDArray[np.intp], weight: Floats, measure: Measure
-) -> tuple[float, float]:
+def _measured(models: Pair, ends: NDArray[np.intp], weight: Floats, measure: Measure) -> tuple[float, float]:
     """The measure of a resample, twice; where it has none, what counts against the low and the high end."""
     if not weight.any():
         return -np.inf, np.inf
     try:
-        found = measure(_curve(models, order, ends, weight))
+        found = measure(_curve(models, ends, weight))
     except ValueError:
         return -np.inf, np.inf
     return (np.inf, np.inf) if found is None else (found, found)
 
 
-def _ordered(models: Pair, gain: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The samples from the highest gain down, and how many of them are escalated at each point of the curve."""
+def _ordered(models: Pair, gain: ArrayLike) -> tuple[Pair, NDArray[np.intp], NDArray[np.intp]]:
+    """The samples from the highest gain down, where each of them was, and how many are escalated at each point."""
     score = checked(gain, "gain", finite=False)
     same_length(cheap=models.cheap, gain=score)
     order = np.argsort(-score, kind="stable")
-    falls = np.flatnonzero(np.diff(score[order]) != 0) + 1
-    return order, np.concatenate([[0], falls, [len(score)]])
+    ordered = Pair(
+        models.cheap[order],
+        models.strong[order],
+        models.cheap_cost[order],
+        models.strong_cost[order],
+        models.weights[order],
+        models.cascade,
+    )
+    falls = np.flatnonzero(score[order][1:] != score[order][:-1]) + 1
+    return ordered, order, np.concatenate([[0], falls, [len(score)]])
 
 
-def _curve(models: Pair, order: NDArray[np.intp], ends: NDArray[np.intp], weight: Floats) -> Curve:
-    mass = weight[order] / weight.sum()
+def _curve(models: Pair, ends: NDArray[np.intp], weight: Floats) -> Curve:
+    mass = weight / weight.sum()
     more = models.strong_cost if models.cascade else models.strong_cost - models.cheap_cost
-    quality = float(models.cheap[order] @ mass) + _summed(mass * (models.strong - models.cheap)[order], ends)
-    cost = float(models.cheap_cost[order] @ mass) + _summed(mass * more[order], ends)
+    quality = float(models.cheap @ mass) + _summed(mass * (models.strong - models.cheap), ends)
+    cost = float(models.cheap_cost @ mass) + _summed(mass * more, ends)
     share = np.minimum(_summed(mass, ends), 1.0)
     share[-1] = 1.0
-    return Curve(share, quality, cost, float(models.strong_cost[order] @ mass))
+    return Curve(share, quality, cost, float(models.strong_cost @ mass))
 
 
 def _summed(values: Floats, ends: NDArray[np.intp]) -> Floats:
