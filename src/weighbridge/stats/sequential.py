@@ -59,8 +59,9 @@ def updated(state: EProcess, broken: bool) -> EProcess:
 def log_wealth(observations: ArrayLike, p0: float) -> Floats:
     """(n,): the log wealth after each of (n,) observations of 0 and 1, as by `updated` from the start.
 
-    The guess before the observation i is max(p0, (k + 1/2)/(i + 1)), where k of the i before it failed: at p0 the bet is
-    nothing, so under the null little is lost. Raises ValueError for other values, or none, or a p0 outside (0, 1)."""
+    The guess before the observation i is max(p0, (k + 1/2)/(i + 1)), where k of the i before it failed: at p0
+    nothing is staked, so under the null little is lost. Raises ValueError for other values, or none, or a
+    p0 outside (0, 1)."""
     started(p0)
     passes = checked_passes(observations, "observations")
     before = np.arange(len(passes))
