@@ -4,7 +4,8 @@ On questions that several models answered, every pair of a cheaper and a better 
 better one's success, with the cheap call paid for also where it is escalated. Thresholds are tuned on the training
 split only. `naive` is the lowest that just meets the target there; `guaranteed` the lowest that is shown to keep it
 with probability 90 % (Learn-then-Test), and the strong model alone where that cannot be shown. The other rows are read
-from the curve over all thresholds on the test split. `broken_promises` is the share of 1,000 calibration sets, of the
+from the curve over all thresholds on the test split; `confidence+router` also looks at the prompt, by what the training
+split's prompts tell. `broken_promises` is the share of 1,000 calibration sets, of the
 training split's size and drawn from all rows with replacement, that lead to a threshold which in truth misses 99 %.
 
 `guarantee` does the same for the risk P(kept the cheap answer, it was wrong, the strong one was right) <= alpha.
@@ -25,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+import _cascade_combined as combined
 import _cascade_data as data
 import _cascade_guarantee as guarantee
 import _cascade_methods as methods
@@ -86,6 +88,8 @@ def sets(chosen: list[Pair], simulated: Simulated) -> dict[str, dict[str, Keys]]
     found = {}
     for pair in chosen:
         found[pair.name] = methods.measured(pair)
+        if combined.fits(pair):
+            found[pair.name]["confidence+router"] = methods.by_gain(pair.test, combined.gain(pair))
         broken = guarantee.broken_quality(pair, simulated.of(pair, len(pair.train)), TARGET)
         for method, share in broken.items():
             found[pair.name][method]["broken_promises"] = share

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import _cascade_combined as combined
 import _cascade_data as data
 import _cascade_guarantee as guarantee
 import _cascade_methods as methods
@@ -106,6 +107,33 @@ def test_a_guaranteed_threshold_keeps_its_promise_and_a_naive_one_does_not(pair:
     assert broken["guaranteed"] <= guarantee.allowed(1000) < broken["naive"]
 
 
+def test_the_router_learns_from_the_training_prompts_what_the_strong_model_cannot_do() -> None:
+    random = np.random.default_rng(8)
+    hard = random.random(600) < 0.5
+    prompts = [f"Question: {'integrate' if one else 'spell'} {number}" for number, one in enumerate(hard)]
+    right = np.where(hard, random.random(600) < 0.3, random.random(600) < 0.9).astype(float)
+    expected = combined.strong_is_right(prompts[:300], right[:300], prompts[300:])
+    assert expected[~hard[300:]].mean() > expected[hard[300:]].mean() + 0.2
+
+
+def test_the_ridge_is_heavy_where_prompts_tell_nothing_and_light_where_they_tell_all() -> None:
+    random = np.random.default_rng(9)
+    columns = random.normal(size=(60, 5))
+    kernel = columns @ columns.T
+    noise = random.normal(size=60)
+    weights = combined.dual_weights(kernel, noise)
+    assert np.allclose(weights, np.linalg.solve(kernel + combined.RIDGES[-1] * np.eye(60), noise))
+    clear = combined.dual_weights(kernel, columns @ np.ones(5))
+    assert np.allclose(clear, np.linalg.solve(kernel + combined.RIDGES[0] * np.eye(60), columns @ np.ones(5)))
+
+
+def test_the_router_fits_only_where_there_are_prompts_and_both_answers(pair: Pair) -> None:
+    assert not combined.fits(pair)  # no prompts
+    rows = made(50, 1)
+    same = Rows(np.ones(50), rows.strong, rows.confidence, rows.cheap_cost, rows.strong_cost, ("?",) * 50)
+    assert not combined.fits(Pair("made", "cheap", "strong", same, same))
+
+
 def written(folder: Path, *, splits: tuple[str, ...] = ("train", "test")) -> Path:
     with gzip.open(folder / data.FILE, "wt") as file:
         for split in splits:
@@ -151,6 +179,7 @@ def test_on_the_shared_data_it_has_every_key_and_keeps_its_promise(shared_data: 
     for by_method in report["sets"].values():
         assert all(keys.keys() == set(methods.KEYS) for keys in by_method.values())
     assert report["sets"][name]["confidence"]["apgr"] == pytest.approx(0.696, abs=0.001)
+    assert report["sets"][name]["confidence+router"]["apgr"] == pytest.approx(0.696, abs=0.001)
     assert report["sets"][name]["random_mix"]["apgr"] == pytest.approx(0.5)
     found = report["guarantee"]
     for by_way in found["summary"].values():
