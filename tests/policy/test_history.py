@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from weighbridge.config import policies
@@ -143,6 +144,31 @@ def test_a_note_of_two_lines_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a note is one line"):
         history.apply(tmp_path, policy("a"), "one\ntwo: {")
     assert not (tmp_path / "policies").exists()
+
+
+def test_numbers_made_in_python_are_kept_as_they_are_read(tmp_path: Path) -> None:
+    """2 for 2.0, and numpy's own floats, are the same policy: its entry is not taken for a changed one."""
+    way = Cascade(steps=(Step("a"), Step("b")), per_usd=2, per_second=np.float64(0.5))
+    entry = history.apply(tmp_path, msgspec.structs.replace(policy("a"), way=way))
+    assert history.entries(tmp_path, "reply") == [entry]
+    assert policies.applied(tmp_path, "reply") == entry.document
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        (Cascade(steps=(Step("a"),), per_usd=float("inf")), "way.per_usd is inf"),
+        (Cascade(steps=(Step("a"),), per_usd=-1.0), "way.per_usd: must be a number >= 0.0"),
+        (Cascade(steps=(Step("a" * 1_100_000),)), "larger than 1 MB"),
+    ],
+)
+def test_what_its_file_could_not_say_is_not_applied(tmp_path: Path, way: Cascade, said: str) -> None:
+    history.apply(tmp_path, policy("a"))
+    with pytest.raises(UsageError) as caught:
+        history.apply(tmp_path, msgspec.structs.replace(policy("a"), way=way))
+    assert said in str(caught.value)
+    assert served(tmp_path) == "a"
+    assert len(history.entries(tmp_path, "reply")) == 1
 
 
 APPLIES = """

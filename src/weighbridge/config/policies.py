@@ -66,17 +66,16 @@ def parse(source: str, file: str) -> Document:
 def encode(policy: Document) -> str:
     """The policy as YAML, which `parse` reads back as the same: fields in their order, one text for one policy.
 
-    Raises UsageError where it holds a number that is not finite: no policy rests on one.
+    Raises UsageError where it holds a number that is not finite, or what its struct does not allow.
     """
-    plain = msgspec.to_builtins(policy)
-    _finite(plain, ())
+    plain = msgspec.to_builtins(_as_read(policy))
     return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def digest(policy: Document) -> str:
     """The first twelve hex digits of the SHA-256 of the policy's deterministic JSON: layout, comments and the order of
-    keys do not change it."""
-    return hashlib.sha256(msgspec.json.encode(policy, order="deterministic")).hexdigest()[:DIGITS]
+    keys do not change it. Raises UsageError where it holds what its struct does not allow."""
+    return hashlib.sha256(msgspec.json.encode(_as_read(policy), order="deterministic")).hexdigest()[:DIGITS]
 
 
 def folder(home: File, endpoint: str) -> File:
@@ -118,6 +117,16 @@ def _converted(read: text.Document) -> Document:
     except msgspec.ValidationError as error:
         path, what = _said(str(error))
         raise ConfigError(read.file, [Problem(read.line(path), what)]) from None
+
+
+def _as_read(policy: Document) -> Document:
+    """The policy as its file will say it: structs made in Python are not checked, and may hold 2 for 2.0."""
+    try:
+        plain = msgspec.to_builtins(policy, enc_hook=float)  # numpy's numbers, say
+        _finite(plain, ())
+        return msgspec.convert(plain, Document)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise UsageError(_said(str(error))[1], where="policy") from None
 
 
 def _said(error: str) -> tuple[Path, str]:

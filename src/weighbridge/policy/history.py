@@ -69,8 +69,8 @@ class Difference:
 def apply(home: Path, document: Document, note: str = "") -> Entry:
     """Makes a policy the one its endpoint is served by, and keeps it in the history.
 
-    Raises UsageError for a note of several lines or too long, MeasurementError where the disk refuses; then what was
-    served before still is.
+    Raises UsageError for a note of several lines or too long and for a policy that its file could not say (a number
+    that is not finite, over a megabyte), MeasurementError where the disk refuses; what was served before still is.
     """
     if len(note) > MAX_NOTE or not note.isprintable():
         raise UsageError(f"a note is one line of at most {MAX_NOTE} characters", mend="Write it shorter.")
@@ -134,10 +134,11 @@ def _put(folder: Path, document: Document, note: str, *, before: int | None, res
     applied = Applied(number, when, note, before, restores)
     digest = policies.digest(document)
     path = folder / "history" / f"{number}-{digest}.yaml"
-    text = f"{_OPENING}{msgspec.json.encode(applied).decode()}\n{policies.encode(document)}".encode()
-    atomic.write(path, text)
-    atomic.write(folder / policies.CURRENT, text)
-    return Entry(applied, digest, document, path, current=True)
+    text = f"{_OPENING}{msgspec.json.encode(applied).decode()}\n{policies.encode(document)}"
+    read = policies.parse(text, str(path))  # what cannot be read back is not applied
+    atomic.write(path, text.encode())
+    atomic.write(folder / policies.CURRENT, text.encode())
+    return Entry(applied, digest, read, path, current=True)
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
