@@ -115,7 +115,23 @@ def test_the_digest_is_of_what_is_said_and_not_of_how() -> None:
     assert len(policies.digest(CASCADE)) == 12
 
 
-NAMES = ["a", "..", ".", "../../etc", "a/b", "a\\b", "é" * 300, "é" * 301, "a\nb", "%2E", "...", "x" * 400, "a b", "~"]
+NAMES = [
+    "a",
+    "\ud800",
+    "..",
+    ".",
+    "../../etc",
+    "a/b",
+    "a\\b",
+    "é" * 300,
+    "é" * 301,
+    "a\nb",
+    "%2E",
+    "...",
+    "x" * 400,
+    "a b",
+    "~",
+]
 
 
 def test_every_endpoint_has_a_folder_of_its_own_below_policies(tmp_path: Path) -> None:

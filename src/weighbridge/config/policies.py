@@ -80,11 +80,11 @@ def digest(policy: Document) -> str:
 
 def folder(home: File, endpoint: str) -> File:
     """Where an endpoint's policies stand. Whatever its name, the folder is one level below `<home>/policies`."""
-    name = quote(endpoint, safe=" ")
+    name = quote(endpoint, safe=" ", errors="surrogatepass")
     if name.startswith("."):
         name = "%2E" + name[1:]
     if len(name) > MAX_NAME:  # "%-" comes from no quoting, so it meets no other endpoint's name
-        name = f"{name[: MAX_NAME - 40]}%-{hashlib.sha256(endpoint.encode()).hexdigest()[:32]}"
+        name = f"{name[: MAX_NAME - 40]}%-{hashlib.sha256(endpoint.encode(errors='surrogatepass')).hexdigest()[:32]}"
     return home / "policies" / name
 
 
