@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from math import exp
+from math import exp, isfinite, nan
 
 from weighbridge.routing.document import Confidence, Curve
 
@@ -13,7 +13,7 @@ def right(confidence: Confidence, signals: Mapping[str, float]) -> float | None:
     """P(right); where a signal is missing, as `without` says. None where nothing fits: such an answer is never kept."""
     spoken: Confidence | None = confidence
     while spoken is not None:
-        if all(name in signals for name in spoken.signals):
+        if all(isfinite(signals.get(name, nan)) for name in spoken.signals):
             return _calibrated(spoken, signals)
         spoken = spoken.without
     return None
