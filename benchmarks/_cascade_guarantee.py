@@ -109,9 +109,10 @@ def allowed(sets: int) -> float:
 
 def broken_quality(pair: Pair, drawn: Draws, target: float) -> dict[str, float]:
     """The share of sets whose threshold, tuned for `target` times the strong model's quality, misses it in truth."""
-    rungs = ladder(pair.everything)
+    rows = pair.everything
+    rungs = ladder(rows)
     ordered = drawn[:, rungs.order]
-    strong = ordered @ pair.everything.strong[rungs.order].astype(np.float32)
+    strong = ordered @ rows.strong[rungs.order].astype(np.float32)
     n = round(float(drawn[0].sum()))
     lost = rungs.at(ordered * rungs.lost.astype(np.float32))
     gain = rungs.at(ordered * rungs.gain.astype(np.float32))

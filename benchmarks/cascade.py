@@ -5,8 +5,8 @@ better one's success, with the cheap call paid for also where it is escalated. T
 split only. `naive` is the lowest that just meets the target there; `guaranteed` the lowest that is shown to keep it
 with probability 90 % (Learn-then-Test), and the strong model alone where that cannot be shown. The other rows are read
 from the curve over all thresholds on the test split; `confidence+router` also looks at the prompt, by what the training
-split's prompts tell. `broken_promises` is the share of 1,000 calibration sets, of the
-training split's size and drawn from all rows with replacement, that lead to a threshold which in truth misses 99 %.
+split's prompts tell. `broken_promises` is the share of 1,000 calibration sets, of the training split's size and drawn
+from all rows with replacement, that lead to a threshold which in truth misses 99 %.
 
 `guarantee` does the same for the risk P(kept the cheap answer, it was wrong, the strong one was right) <= alpha.
 

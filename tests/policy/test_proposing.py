@@ -10,7 +10,7 @@ import pytest
 from weighbridge.errors import CriterionFailed, UsageError
 from weighbridge.policy import confiding
 from weighbridge.policy.evidence import Results, Table
-from weighbridge.policy.promising import cascaded
+from weighbridge.policy.promising import served
 from weighbridge.policy.proposing import Wanted, propose
 from weighbridge.routing import document
 
@@ -80,7 +80,7 @@ def test_the_promised_risk_holds_on_requests_never_seen() -> None:
         look = found.way.steps[0].looks[0]
         p = confiding.probabilities(look.confidence, fresh.candidates["small"])
         assert look.keep is not None
-        broken += cascaded(fresh, "small", "large", p, look.keep).lost.mean() > alpha
+        broken += served(fresh, found.way, {"small": p}).lost.mean() > alpha
     assert cascades >= trials // 4
     assert broken <= delta * trials + 3 * (delta * (1 - delta) * trials) ** 0.5
 

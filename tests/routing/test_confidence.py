@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, isfinite
+from math import exp, inf, isfinite, nan
 
 import pytest
 from hypothesis import given
@@ -32,6 +32,13 @@ def test_signals_are_put_together_and_calibrated() -> None:
 def test_where_a_signal_is_missing_the_other_fit_speaks() -> None:
     """Without log-probabilities the estimate is a poorer one, and still one."""
     assert right(SEEING, {"length": 2.0}) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("broken", [nan, inf, -inf])
+def test_a_signal_that_is_no_number_is_a_missing_one(broken: float) -> None:
+    """It is neither certainty nor NaN that comes out: the other fit speaks, and where there is none, nobody."""
+    assert right(SEEING, {"min_logprob": broken, "length": 2.0}) == pytest.approx(0.5)
+    assert right(BLIND, {"length": broken}) is None
 
 
 def test_where_nothing_fits_there_is_no_estimate() -> None:

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-MODULES = "bootstrap clustered estimate multiple paired power proportions quantiles ratio repeats special"
+MODULES = (
+    "bootstrap calibration clustered estimate frontier guarantees logistic multiple paired power proportions quantiles "
+    "ratio repeats sequential special"
+)
 
 
 def test_importing_all_of_it_loads_numpy_and_nothing_else_that_is_heavy() -> None:

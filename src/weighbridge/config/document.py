@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as File
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -21,6 +21,26 @@ from weighbridge.config.problem import ConfigError, Path, Problem, dotted
 MAX_BYTES: Final = 1_000_000
 MAX_DEPTH: Final = 50
 MAX_VALUES: Final = 100_000
+
+
+class Form(NamedTuple):
+    """What kind of file is read, in the words of its errors: what it `holds`, the mends for one that does not (`begin`,
+    `see`) and for one too large (`split`), and what is `rare` about that."""
+
+    holds: str
+    begin: str
+    see: str
+    rare: str = ""
+    split: str = ""
+
+
+CONFIGURATION: Final = Form(
+    holds="sections, such as `models:`",
+    begin="`weighbridge init` writes a starter.",
+    see="See `weighbridge init`.",
+    rare=", which no configuration is",
+    split="Keep samples, shots and prompts in files of their own.",
+)
 
 _MERGE: Final = "<<"
 _INT = re.compile(r"[-+]?\d+", re.ASCII)
@@ -49,12 +69,12 @@ class Document:
         return None
 
 
-def read(path: File) -> Document:
+def read(path: File, form: Form = CONFIGURATION) -> Document:
     """The document in a file. Raises ConfigError, with line and mend, for anything but one YAML mapping."""
-    return parse(_text(path), str(path))
+    return parse(_text(path, form), str(path), form)
 
 
-def parse(source: str, file: str) -> Document:
+def parse(source: str, file: str, form: Form = CONFIGURATION) -> Document:
     """The document in a text; `file` names it in errors. Raises ConfigError."""
     reader = _Reader(file, source)
     try:
@@ -62,26 +82,23 @@ def parse(source: str, file: str) -> Document:
     except yaml.YAMLError as error:
         raise ConfigError(file, [_explain(error, source)]) from None
     if value is None:
-        raise ConfigError(file, [Problem(None, "the file is empty", "`weighbridge init` writes a starter.")])
+        raise ConfigError(file, [Problem(None, "the file is empty", form.begin)])
     if not isinstance(value, dict):
-        raise ConfigError(
-            file, [Problem(1, "the file must hold sections, such as `models:`", "See `weighbridge init`.")]
-        )
+        raise ConfigError(file, [Problem(1, f"the file must hold {form.holds}", form.see)])
     return Document(file=file, source=source, value=value, marks=reader.marks)
 
 
-def _text(path: File) -> str:
+def _text(path: File, form: Form) -> str:
     file = str(path)
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(file, [Problem(None, "no such file", "`weighbridge init` writes a starter.")]) from None
+        raise ConfigError(file, [Problem(None, "no such file", form.begin)]) from None
     except OSError as error:
         raise ConfigError(file, [Problem(None, f"cannot be read: {(error.strerror or str(error)).lower()}")]) from None
     if len(data) > MAX_BYTES:
-        what = f"larger than {MAX_BYTES // 1_000_000} MB, which no configuration is"
-        raise ConfigError(file, [Problem(None, what, "Keep samples, shots and prompts in files of their own.")])
+        raise ConfigError(file, [Problem(None, f"larger than {MAX_BYTES // 1_000_000} MB{form.rare}", form.split)])
     try:
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:

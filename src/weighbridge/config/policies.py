@@ -27,6 +27,9 @@ DIGITS: Final = 12
 MAX_NAME: Final = 150
 """Bytes of a folder's name; file systems stop at 255."""
 
+_FIELDS: Final = "Write one with the fields of a policy."
+_FORM: Final = text.Form(holds="the fields of a policy, such as `endpoint:`", begin=_FIELDS, see=_FIELDS)
+
 Stamp = tuple[tuple[str, int, int, int], ...]
 """Of every applied policy: its folder, inode, time of change (ns) and size (bytes)."""
 
@@ -47,20 +50,14 @@ def load(path: File) -> Document:
     """The policy in a file. Raises ConfigError, with file, line and path, for anything but one sound policy."""
     if not path.is_file():
         raise ConfigError(str(path), [Problem(None, "no such file" if not path.exists() else "not a file")])
-    try:
-        return _converted(text.read(path))
-    except ConfigError as error:
-        raise _reworded(error) from None
+    return _converted(text.read(path, _FORM))
 
 
 def parse(source: str, file: str) -> Document:
     """The policy in a text; `file` names it in errors. Raises ConfigError, also for a text of over a megabyte."""
     if len(source) > text.MAX_BYTES:
         raise ConfigError(file, [Problem(None, f"larger than {text.MAX_BYTES // 1_000_000} MB")])
-    try:
-        return _converted(text.parse(source, file))
-    except ConfigError as error:
-        raise _reworded(error) from None
+    return _converted(text.parse(source, file, _FORM))
 
 
 def encode(policy: Document) -> str:
@@ -149,18 +146,6 @@ def _said(error: str) -> tuple[Path, str]:
     what = re.sub(r"^Expected (.*), got (.*)$", r"must be \1, not \2", what).removeprefix("Invalid ")
     what = re.sub(r"^Expected (.*)$", r"must be \1", what)
     return tuple(path), f"{name}: {what}"
-
-
-def _reworded(error: ConfigError) -> ConfigError:
-    """Without the mends that are of weighbridge.yaml."""
-    mine = "Write one with the fields of a policy."
-    problems = [
-        Problem(p.line, p.what.replace(", which no configuration is", ""), mine if "init" in p.mend else p.mend)
-        if "init" in p.mend or "no configuration" in p.what
-        else p
-        for p in error.problems
-    ]
-    return ConfigError(error.file, problems)
 
 
 def _finite(value: object, path: Path) -> None:

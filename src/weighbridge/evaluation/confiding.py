@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from weighbridge.providers.candidate import Api, Candidate
+from weighbridge.providers.candidate import Candidate
 from weighbridge.providers.dialects import dialect_of
 
 
@@ -15,9 +15,8 @@ def asked(candidates: Mapping[str, Candidate], rivals: int) -> tuple[dict[str, C
     found: dict[str, Candidate] = {}
     mute: list[str] = []
     for name, candidate in candidates.items():
-        api: Api = candidate.api or ("completions" if candidate.template is not None else "chat")
         wanted = {"logprobs": True, "top_logprobs": max(rivals, 1)}
-        if dialect_of(candidate.model.provider).cannot(candidate.model, api, wanted):
+        if dialect_of(candidate.model.provider).cannot(candidate.model, candidate.speaks(), wanted):
             mute.append(name)
             found[name] = candidate
         else:

@@ -184,7 +184,7 @@ def _record(candidate: Candidate) -> CandidateRecord:
         provider=model.provider.name,
         server=_server(model.provider),
         vendor_model=model.model,
-        api=candidate.api or ("completions" if candidate.template is not None else "chat"),
+        api=candidate.speaks(),
         params=candidate.params,
         logprobs=candidate.logprobs,
         prompts=_prompt_digests(candidate),

@@ -21,7 +21,6 @@ LEAST: Final = 30
 _ALWAYS: Final = 0.98
 """Share of the answers that must show a signal for it to be one of those that are always there."""
 _OFTEN: Final = 0.5
-_KNOTS: Final = 24
 
 
 def fit(results: Results, *, seed: int = 0) -> document.Confidence | None:

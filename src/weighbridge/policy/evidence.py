@@ -13,6 +13,7 @@ from weighbridge.errors import UsageError
 from weighbridge.replay.result import Result
 from weighbridge.routing.signals import of_answer
 from weighbridge.store.run import Run
+from weighbridge.wire.reading import text_of
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -179,8 +180,6 @@ def _prompt(request: dict[str, object]) -> str:
     said: list[str] = []
     for message in messages if isinstance(messages, list) else []:
         content = message.get("content") if isinstance(message, dict) else None
-        if isinstance(content, str):
-            said.append(content)
-        elif isinstance(content, list):
-            said += [str(part.get("text", "")) for part in content if isinstance(part, dict)]
+        if isinstance(content, str | list):
+            said.append(text_of(content)[0])
     return "\n".join(said)

@@ -89,15 +89,9 @@ def rollback(home: Path, endpoint: str, to: int | None = None, note: str = "") -
     if not folder.is_dir():
         raise UsageError(f"no policy has been applied to {endpoint!r}", where=str(folder))
     with _alone(folder):
-        found = dict(_files(folder))
         now = _current(folder)
-        wanted = to if to is not None else _before(found, now, endpoint)
-        if wanted not in found:
-            there = ", ".join(map(str, found)) or "none"
-            raise UsageError(
-                f"{endpoint!r} has no policy number {wanted}", where=str(folder), mend=f"There are: {there}"
-            )
-        target = _entry(found[wanted], now)
+        wanted = to if to is not None else _before(folder, now, endpoint)
+        target = _entry(_numbered(folder, wanted, endpoint), now)
         return _put(
             folder, target.document, note, before=target.applied.before, restores=target.applied.restores or wanted
         )
@@ -113,11 +107,7 @@ def entries(home: Path, endpoint: str) -> list[Entry]:
 def entry(home: Path, endpoint: str, number: int) -> Entry:
     """One of an endpoint's policies; the others may be damaged. Raises UsageError where it is not there or damaged."""
     folder = policies.folder(home, endpoint)
-    found = dict(_files(folder))
-    if number not in found:
-        there = ", ".join(map(str, found)) or "none"
-        raise UsageError(f"{endpoint!r} has no policy number {number}", mend=f"There are: {there}")
-    return _entry(found[number], _current(folder))
+    return _entry(_numbered(folder, number, endpoint), _current(folder))
 
 
 def diff(a: Document, b: Document, names: tuple[str, str] = ("before", "after")) -> Difference:
@@ -148,6 +138,14 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), path) for match, path in named)
 
 
+def _numbered(folder: Path, number: int, endpoint: str) -> Path:
+    found = dict(_files(folder))
+    if number not in found:
+        there = ", ".join(map(str, found)) or "none"
+        raise UsageError(f"{endpoint!r} has no policy number {number}", where=str(folder), mend=f"There are: {there}")
+    return found[number]
+
+
 def _entry(path: Path, current: int | None) -> Entry:
     number, _, digest = path.stem.partition("-")
     applied, document = _applied(path), policies.load(path)
@@ -176,8 +174,9 @@ def _current(folder: Path) -> int | None:
     return applied.number if applied is not None else None
 
 
-def _before(found: dict[int, Path], now: int | None, endpoint: str) -> int:
+def _before(folder: Path, now: int | None, endpoint: str) -> int:
     """What was served before the current policy."""
+    found = dict(_files(folder))
     if now is None or now not in found:
         raise UsageError(
             f"which policy of {endpoint!r} came before is not known: current.yaml is not of its history",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from weighbridge.policy.evidence import Floats, Table
+from weighbridge.policy.simulate import Asked, Recorded, paid, rightness, total, waited, walked
 from weighbridge.routing import document
 from weighbridge.stats import proportions, quantiles, ratio
 from weighbridge.stats.estimate import Estimate
@@ -27,24 +28,22 @@ class Served:
     lost: Floats
 
 
-def alone(table: Table, target: str) -> Served:
-    """Every request to one candidate."""
-    results = table.candidates[target]
-    nothing = np.zeros(len(table))
-    return Served(results.right, results.cost, np.where(results.ok == 1, results.seconds, np.inf), nothing, nothing)
-
-
-def cascaded(table: Table, cheap: str, strong: str, p: Floats, keep: float) -> Served:
-    """The cheap candidate first; its answer is kept where `p` (NaN: it failed, or nothing tells) reaches `keep`."""
-    first, second = table.candidates[cheap], table.candidates[strong]
-    kept = np.nan_to_num(p, nan=-np.inf) >= keep
-    late = first.seconds + np.where(second.ok == 1, second.seconds, np.inf)
+def served(table: Table, way: document.Way, p: Mapping[str, Floats]) -> Served:
+    """The table's rows by a way; `p` is P(right) of the answers of those whose answers are judged, by candidate, (n,):
+    NaN where there is no answer, or nothing tells. Raises UsageError as `simulate` does."""
+    recorded = {name: Recorded(one.cost, one.right, one.seconds, p.get(name)) for name, one in table.candidates.items()}
+    walk = walked(recorded, way, Asked())
+    right, seconds = rightness(recorded, walk), waited(recorded, walk)
+    assert right is not None  # noqa: S101 - a table has both of every candidate
+    assert seconds is not None  # noqa: S101
+    first, last = (table.candidates[name] for name in (walk.names[0], walk.names[-1]))
+    ok = np.choose(walk.answered, [table.candidates[name].ok for name in walk.names])
     return Served(
-        right=np.where(kept, first.right, second.right),
-        cost=first.cost + np.where(kept, 0.0, second.cost),
-        seconds=np.where(kept, first.seconds, late),
-        escalated=(~kept).astype(np.float64),
-        lost=(kept & (first.right == 0) & (second.right == 1)).astype(np.float64),
+        right=right,
+        cost=total(paid(recorded, walk)),
+        seconds=np.where(ok == 1, seconds, np.inf),
+        escalated=(walk.answered != 0).astype(np.float64),
+        lost=((walk.answered == 0) & (first.right == 0) & (last.right == 1)).astype(np.float64),
     )
 
 

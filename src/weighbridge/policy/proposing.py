@@ -7,6 +7,7 @@ by rows it was made from.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,7 +18,7 @@ import numpy as np
 from weighbridge.errors import CriterionFailed, UsageError
 from weighbridge.policy import confiding
 from weighbridge.policy.evidence import Floats, Table
-from weighbridge.policy.promising import Served, alone, cascaded, promise, unmet
+from weighbridge.policy.promising import Served, promise, served, unmet
 from weighbridge.routing import document
 from weighbridge.stats import guarantees
 
@@ -47,7 +48,7 @@ class Wanted:
     def share(self) -> float:
         """What each promise may fail with, so that together they fail with `delta` (Bonferroni): the threshold's test,
         quality, cost per request and per success, and each quantile."""
-        return self.delta / (4 + len(self.quantiles))
+        return guarantees.shared(self.delta, 4 + len(self.quantiles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,13 @@ class _Pair:
     cheap: str
     strong: str
     confidence: document.Confidence
-    cost: float
+
+    def keeping(self, keep: float) -> document.Cascade:
+        """The cascade that keeps a cheap answer from this confidence on."""
+        look = document.Look(confidence=self.confidence, keep=keep)
+        return document.Cascade(
+            steps=(document.Step(target=self.cheap, looks=(look,)), document.Step(target=self.strong))
+        )
 
 
 def propose(table: Table, endpoint: str, wanted: Wanted, *, created: str, by: str = "") -> document.Document:
@@ -74,12 +81,13 @@ def propose(table: Table, endpoint: str, wanted: Wanted, *, created: str, by: st
     choosing, testing = choosing.independent(), testing.independent()
     strong = _strongest(fitting, priced)
     pair = _best_pair(fitting, strong, priced, wanted, notes)
-    cascade = _tested(pair, choosing, wanted, notes) if pair is not None else None
-    made = _promise(table, cascade, strong, testing, wanted)
-    if cascade is not None and (missed := unmet(made, wanted.limits)):
+    safe = document.Single(target=strong)
+    way = (_tested(pair, choosing, wanted, notes) if pair is not None else None) or safe
+    made = _promise(table, way, testing, wanted)
+    if way is not safe and (missed := unmet(made, wanted.limits)):
         notes.append(f"no cascade is proposed: with it there is no promise of {'; '.join(missed)}")
-        cascade = None
-        made = _promise(table, cascade, strong, testing, wanted)
+        way = safe
+        made = _promise(table, way, testing, wanted)
     if missed := unmet(made, wanted.limits):
         raise CriterionFailed(
             f"nothing keeps every limit: of {strong} alone, the best there is, there is no promise of "
@@ -89,8 +97,8 @@ def propose(table: Table, endpoint: str, wanted: Wanted, *, created: str, by: st
         )
     return document.Document(
         endpoint=endpoint,
-        way=cascade or document.Single(target=strong),
-        safe=document.Single(target=strong),
+        way=way,
+        safe=safe,
         created=created,
         by=by,
         evidence=document.Evidence(
@@ -101,9 +109,9 @@ def propose(table: Table, endpoint: str, wanted: Wanted, *, created: str, by: st
             date=max(table.dates).isoformat(),
         ),
         promise=msgspec.structs.replace(
-            made, confidence=1 - wanted.delta, alpha=wanted.alpha if cascade is not None else None
+            made, confidence=1 - wanted.delta, alpha=wanted.alpha if way is not safe else None
         ),
-        voids=_voids(cascade, strong),
+        voids=_voids(way),
         notes=tuple(notes),
     )
 
@@ -139,7 +147,7 @@ def _strongest(table: Table, names: Iterable[str]) -> str:
 def _best_pair(table: Table, strong: str, priced: Iterable[str], wanted: Wanted, notes: list[str]) -> _Pair | None:
     """The pair that would cost the least at the risk allowed, by the rows it is fitted on; None where none saves."""
     alone_cost = float(table.candidates[strong].cost.mean())
-    found: list[_Pair] = []
+    found: list[tuple[float, _Pair]] = []
     for cheap in priced:
         if cheap == strong or table.candidates[cheap].cost.mean() >= alone_cost:
             continue
@@ -147,76 +155,67 @@ def _best_pair(table: Table, strong: str, priced: Iterable[str], wanted: Wanted,
         if confidence is None:
             notes.append(f"{cheap} is no first step: its answers show nothing that tells right from wrong")
             continue
-        p = confiding.probabilities(confidence, table.candidates[cheap])
-        cost = _cheapest(table, cheap, strong, p, wanted.alpha)
+        pair = _Pair(cheap, strong, confidence)
+        cost = _cheapest(table, pair, wanted.alpha)
         if cost < alone_cost:
-            found.append(_Pair(cheap, strong, confidence, cost))
+            found.append((cost, pair))
         else:
             notes.append(f"{cheap} is no first step: {strong} is asked so often after it that it saves nothing")
-    return min(found, key=lambda pair: pair.cost, default=None)
+    return min(found, key=lambda each: each[0])[1] if found else None
 
 
-def _cheapest(table: Table, cheap: str, strong: str, p: Floats, alpha: float) -> float:
+def _cheapest(table: Table, pair: _Pair, alpha: float) -> float:
     """USD for a request at the lowest threshold whose risk on these rows is at most `alpha`."""
-    best = np.inf
-    for keep in np.unique(p[~np.isnan(p)])[::-1]:
-        served = cascaded(table, cheap, strong, p, float(keep))
-        if served.lost.mean() > alpha:
-            break
-        best = min(best, float(served.cost.mean()))
-    return best
+    p = _probabilities(pair.keeping(np.inf), table)
+    thresholds = np.unique(p[pair.cheap])
+    thresholds = thresholds[~np.isnan(thresholds)][::-1]
+
+    def at(place: int) -> Served:
+        return served(table, pair.keeping(float(thresholds[place])), p)
+
+    # Risk never falls with the threshold, and cost never rises.
+    within = bisect_right(range(len(thresholds)), alpha, key=lambda place: float(at(place).lost.mean()))
+    return float(at(within - 1).cost.mean()) if within else np.inf
 
 
 def _tested(pair: _Pair, table: Table, wanted: Wanted, notes: list[str]) -> document.Cascade | None:
     """The pair's cascade at the lowest threshold that is shown to keep the risk, on rows that fitted nothing."""
-    alpha, delta = wanted.alpha, wanted.share
-    needed = guarantees.least_samples(alpha, delta)
-    if len(table) < needed:
-        notes.append(
-            f"no cascade is promised: to show a risk of at most {alpha:.3g} the threshold is tested on "
-            f"{len(table)} samples, and needs {needed}: evaluate on {round(needed / SHARES[1])} in all"
-        )
-        return None
+    alpha = wanted.alpha
     cheap, strong = table.candidates[pair.cheap], table.candidates[pair.strong]
     p = confiding.probabilities(pair.confidence, cheap)
-    loss = ((cheap.right == 0) & (strong.right == 1)).astype(np.float64)
-    kept = guarantees.keep_threshold(p, loss, alpha, delta)
+    try:
+        kept = guarantees.keep_threshold(p, (cheap.right == 0) & (strong.right == 1), alpha, wanted.share)
+    except guarantees.TooFewError as error:
+        notes.append(
+            f"no cascade is promised: to show a risk of at most {alpha:.3g} the threshold is tested on "
+            f"{error.n} samples, and needs {error.needed}: evaluate on {round(error.needed / SHARES[1])} in all"
+        )
+        return None
     if kept is None:
         notes.append(f"no cascade is promised: no confidence in {pair.cheap} is shown to keep the risk at {alpha:.3g}")
         return None
-    look = document.Look(confidence=pair.confidence, keep=kept.threshold)
-    return document.Cascade(steps=(document.Step(target=pair.cheap, looks=(look,)), document.Step(target=pair.strong)))
+    return pair.keeping(kept.threshold)
 
 
-def _promise(
-    table: Table, cascade: document.Cascade | None, strong: str, testing: Table, wanted: Wanted
-) -> document.Promise:
-    return promise(
-        _served(cascade, strong, testing),
-        delta=wanted.share,
-        quantiles_at=wanted.quantiles,
-        dearest=_dearest(table, cascade, strong),
-    )
+def _promise(table: Table, way: document.Way, testing: Table, wanted: Wanted) -> document.Promise:
+    # The most that a request can cost is taken to be the most that one of the table did, every step paid for.
+    dearest = float(sum(table.candidates[name].cost.max() for name in document.targets(way)))
+    rows = served(testing, way, _probabilities(way, testing))
+    return promise(rows, delta=wanted.share, quantiles_at=wanted.quantiles, dearest=dearest)
 
 
-def _served(cascade: document.Cascade | None, strong: str, table: Table) -> Served:
-    if cascade is None:
-        return alone(table, strong)
-    first = cascade.steps[0]
-    look = first.looks[0]
-    p = confiding.probabilities(look.confidence, table.candidates[first.target])
-    return cascaded(table, first.target, strong, p, look.keep if look.keep is not None else np.inf)
+def _probabilities(way: document.Way, table: Table) -> dict[str, Floats]:
+    """P(right) of every answer of those whose answers are judged, by candidate."""
+    steps = way.steps if isinstance(way, document.Cascade) else ()
+    return {
+        step.target: confiding.probabilities(step.looks[-1].confidence, table.candidates[step.target])
+        for step in steps
+        if step.looks
+    }
 
 
-def _dearest(table: Table, cascade: document.Cascade | None, strong: str) -> float:
-    """The most that a request of the table cost, in USD, every step paid for."""
-    names = [strong] if cascade is None else [step.target for step in cascade.steps]
-    return float(sum(table.candidates[name].cost.max() for name in names))
-
-
-def _voids(cascade: document.Cascade | None, strong: str) -> tuple[str, ...]:
-    names = [strong] if cascade is None else [step.target for step in cascade.steps]
+def _voids(way: document.Way) -> tuple[str, ...]:
     return (
-        f"another model, prompt or price behind {' or '.join(names)}",
+        f"another model, prompt or price behind {' or '.join(document.targets(way))}",
         "requests unlike the samples it was found on",
     )

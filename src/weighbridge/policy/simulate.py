@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from weighbridge.errors import UsageError
-from weighbridge.routing.document import Cascade, Look, Prerouted, Single, Split, Way
+from weighbridge.routing.document import Cascade, Look, Prerouted, Single, Split, Way, targets
 from weighbridge.stats.clustered import mean, proportion
 from weighbridge.stats.estimate import Estimate
 from weighbridge.stats.quantiles import Quantile, quantile
@@ -106,16 +106,10 @@ def simulate(
     where arrays differ in length.
     """
     walk = walked(recorded, way, asked or Asked())
-    cost = np.zeros(len(walk.answered))
-    spent = {}
-    for name, flags in walk.asked.items():
-        paid = np.where(flags, recorded[name].cost, 0.0)
-        if unpriced := int(np.isnan(paid).sum()):
-            what = f"candidate {name!r} has no price on {unpriced} of the {int(flags.sum())} requests it is asked"
-            raise UsageError(what, mend="Give its model a `price`.")
-        cost += paid
-        spent[name] = float(paid.sum())
-    right = _right(recorded, walk)
+    spent = paid(recorded, walk)
+    cost = total(spent)
+    right = rightness(recorded, walk)
+    taken = waited(recorded, walk)
     ladder = isinstance(way, Cascade | Prerouted)
     return Figures(
         n=len(cost),
@@ -123,16 +117,18 @@ def simulate(
         cost_per_request=mean(cost, clusters, level=level),
         cost_per_success=fieller(cost, right, clusters, level) if right is not None else None,
         escalated=proportion(walk.answered != 0, clusters, level=level) if ladder else None,
-        latency=_latency(recorded, walk, level),
+        latency={q: quantile(taken, q, level) for q in QUANTILES} if taken is not None else {},
         asked={name: int(flags.sum()) for name, flags in walk.asked.items()},
         answered={name: int((walk.answered == place).sum()) for place, name in enumerate(walk.names)},
-        spent=spent,
+        spent={name: float(dollars.sum()) for name, dollars in spent.items()},
     )
 
 
 def walked(recorded: Mapping[str, Recorded], way: Way, asked: Asked) -> Walk:
     """Who is asked and who answers. Raises UsageError as `simulate` does."""
-    names = _names(way)
+    names = targets(way)
+    if isinstance(way, Cascade) and (not names or len(set(names)) < len(names)):
+        raise UsageError("a cascade needs steps, each of another candidate")
     n = _length(recorded, names, asked)
     chance = np.random.default_rng(asked.seed)
     if isinstance(way, Single):
@@ -147,6 +143,45 @@ def walked(recorded: Mapping[str, Recorded], way: Way, asked: Asked) -> Walk:
         threshold = np.where(mixed, way.also if way.also is not None else way.threshold, way.threshold)
         return _one_each(names, (asked.gains > threshold).astype(np.intp))
     return _cascade(recorded, way, asked, mixed)
+
+
+def paid(recorded: Mapping[str, Recorded], walk: Walk) -> dict[str, Floats]:
+    """USD spent on each candidate for each request, (n,). Raises UsageError where one that is asked has no price."""
+    spent = {}
+    for name, flags in walk.asked.items():
+        spent[name] = np.where(flags, recorded[name].cost, 0.0)
+        if unpriced := int(np.isnan(spent[name]).sum()):
+            what = f"candidate {name!r} has no price on {unpriced} of the {int(flags.sum())} requests it is asked"
+            raise UsageError(what, mend="Give its model a `price`.")
+    return spent
+
+
+def total(by_candidate: Mapping[str, Floats]) -> Floats:
+    """The sum over candidates of what each request took of them, (n,)."""
+    found: Floats = np.sum(list(by_candidate.values()), axis=0)
+    return found
+
+
+def rightness(recorded: Mapping[str, Recorded], walk: Walk) -> Floats | None:
+    """Whether each request's answer is right, (n,); None where that of one who may answer is not known."""
+    result = np.zeros(len(walk.answered))
+    for place, name in enumerate(walk.names):
+        column = recorded[name].right
+        if column is None:
+            return None
+        result = np.where(walk.answered == place, column, result)
+    return result
+
+
+def waited(recorded: Mapping[str, Recorded], walk: Walk) -> Floats | None:
+    """Seconds of each request, (n,), one candidate after the other; None where those of one are not known."""
+    seconds = {}
+    for name, flags in walk.asked.items():
+        taken = recorded[name].seconds
+        if taken is None:
+            return None
+        seconds[name] = np.where(flags, taken, 0.0)
+    return total(seconds)
 
 
 def repriced(
@@ -170,20 +205,6 @@ def repriced(
         cost = (into * price["input"] + out * price["output"]) / 1e6
         found[name] = Recorded(cost, confidence=(confidence or {}).get(name))
     return found
-
-
-def _names(way: Way) -> tuple[str, ...]:
-    """The way's own targets in its order, the cheapest of a cascade or a pre-router first."""
-    if isinstance(way, Single):
-        return (way.target,)
-    if isinstance(way, Split):
-        return tuple(way.weights)
-    if isinstance(way, Prerouted):
-        return (way.cheap, way.strong)
-    names = tuple(step.target for step in way.steps)
-    if not names or len(set(names)) < len(names):
-        raise UsageError("a cascade needs steps, each of another candidate")
-    return names
 
 
 def _length(recorded: Mapping[str, Recorded], names: tuple[str, ...], asked: Asked) -> int:
@@ -213,7 +234,7 @@ def _cascade(recorded: Mapping[str, Recorded], way: Cascade, asked: Asked, mixed
         raise UsageError(
             "a spending ceiling is not simulated", mend="Take `ceiling` out to see what there is to spend."
         )
-    names, n = _names(way), len(mixed)
+    names, n = targets(way), len(mixed)
     answered = np.full(n, len(names) - 1, dtype=np.intp)
     left, elapsed = np.ones(n, dtype=bool), np.zeros(n)
     flags: dict[str, Flags] = {}
@@ -263,23 +284,3 @@ def _kept(found: Recorded, name: str, looks: tuple[Look, ...], worth: Floats | f
         raise UsageError(f"the step of {name!r} needs {missing}")
     kept: Flags = found.confidence - worth >= np.where(mixed, also if also is not None else keep, keep)
     return kept
-
-
-def _right(recorded: Mapping[str, Recorded], walk: Walk) -> Floats | None:
-    columns = [recorded[name].right for name in walk.names]
-    result = np.zeros(len(walk.answered))
-    for place, column in enumerate(columns):
-        if column is None:
-            return None
-        result = np.where(walk.answered == place, column, result)
-    return result
-
-
-def _latency(recorded: Mapping[str, Recorded], walk: Walk, level: float) -> dict[float, Quantile]:
-    seconds = np.zeros(len(walk.answered))
-    for name, flags in walk.asked.items():
-        taken = recorded[name].seconds
-        if taken is None:
-            return {}
-        seconds += np.where(flags, taken, 0.0)
-    return {q: quantile(seconds, q, level) for q in QUANTILES}

@@ -87,7 +87,7 @@ class Candidate:
         """
         if api in {"embeddings", "count_tokens"}:
             return api, self._as_it_is(sample, api)
-        wanted: Api = self.api or ("completions" if self.template is not None else api)
+        wanted = self.speaks(api)
         if api == "completions":
             if wanted == "chat":
                 raise UsageError(f"candidate {self.name} speaks chat, and the sample is a plain prompt")
@@ -105,6 +105,10 @@ class Candidate:
             kept["max_tokens"] = body["max_completion_tokens"]
         prompt = self.template.render(body["messages"])
         return "completions", {"prompt": prompt, **self._sure("completions"), **kept, **self.params}
+
+    def speaks(self, api: Api = "chat") -> Api:
+        """The API it is asked by, where the sample is of `api`."""
+        return self.api or ("completions" if self.template is not None else api)
 
     def _sure(self, api: Api) -> dict[str, Any]:
         """The parameters that ask for log-probabilities, as each API spells them."""

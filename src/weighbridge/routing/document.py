@@ -134,6 +134,18 @@ class Cascade(Part, frozen=True, tag_field="kind", tag="cascade"):
 
 Way = Single | Split | Prerouted | Cascade
 
+
+def targets(way: Way) -> tuple[str, ...]:
+    """Whom it may send to, in its order: the cheapest of a cascade or a pre-router first, the strongest last."""
+    if isinstance(way, Single):
+        return (way.target,)
+    if isinstance(way, Split):
+        return tuple(way.weights)
+    if isinstance(way, Prerouted):
+        return (way.cheap, way.strong)
+    return tuple(step.target for step in way.steps)
+
+
 # --- what it rests on, and what it promises
 
 
@@ -199,13 +211,4 @@ class Document(Part, frozen=True):
 
     def targets(self) -> tuple[str, ...]:
         """Every candidate it may send to, the safe one among them, each once."""
-        way = self.way
-        if isinstance(way, Single):
-            found: tuple[str, ...] = (way.target,)
-        elif isinstance(way, Split):
-            found = tuple(way.weights)
-        elif isinstance(way, Prerouted):
-            found = (way.cheap, way.strong)
-        else:
-            found = tuple(step.target for step in way.steps)
-        return tuple(dict.fromkeys((*found, self.safe.target)))
+        return tuple(dict.fromkeys((*targets(self.way), self.safe.target)))

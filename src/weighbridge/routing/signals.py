@@ -43,8 +43,9 @@ def of_answer(
     was found out apart: whether the format asked for was kept, the user's own check, the share of other answers that
     agree, P(True), and what a pre-router predicted."""
     told = answer.logprobs if tokens is None else answer.logprobs[:tokens]
-    found = _of_tokens(told)
-    margin = _answer_margin(told)
+    rivals = [_rivals(one) for one in told]
+    found = _of_tokens(told, rivals)
+    margin = _answer_margin(told, rivals)
     if margin is not None:
         found["answer_margin"] = margin
     made = tokens if tokens is not None else answer.usage.output
@@ -65,18 +66,18 @@ def of_answer(
     return found
 
 
-def _of_tokens(told: Sequence[TokenLogprob]) -> dict[str, float]:
+def _of_tokens(told: Sequence[TokenLogprob], rivals: Sequence[list[float]]) -> dict[str, float]:
     ordered = sorted(max(one.logprob, _LOWEST) for one in told if _is_logprob(one.logprob))
     if not ordered:
         return {}
     found = {"min_logprob": ordered[0]}
     for name, q in _QUANTILES:
         found[name] = _quantile(ordered, q)
-    sure = [value for one in told if (value := _negentropy(one)) is not None]
+    sure = [value for one in rivals if (value := _negentropy(one)) is not None]
     if sure:
         found["mean_negentropy"] = sum(sure) / len(sure)
         found["min_negentropy"] = min(sure)
-    first = next((margin for one in told if (margin := _margin(one)) is not None), None)
+    first = next((margin for one in rivals if (margin := _margin(one)) is not None), None)
     if first is not None:
         found["first_margin"] = first
     return found
@@ -95,13 +96,13 @@ def _quantile(ordered: Sequence[float], q: float) -> float:
 
 
 def _rivals(one: TokenLogprob) -> list[float]:
+    """The log-probabilities of the likeliest tokens here, the highest first."""
     return sorted((max(value, _LOWEST) for _, value in one.top if _is_logprob(value)), reverse=True)
 
 
-def _negentropy(one: TokenLogprob) -> float | None:
+def _negentropy(rivals: list[float]) -> float | None:
     """Log k - H of the k likeliest tokens, taken to be all there are: 0 where each is as likely, log k where one is
     certain. None where fewer than two are told."""
-    rivals = _rivals(one)
     if len(rivals) < 2:
         return None
     weights = [exp(value) for value in rivals]
@@ -112,22 +113,17 @@ def _negentropy(one: TokenLogprob) -> float | None:
     return log(len(shares)) + sum(share * log(share) for share in shares if share > 0)
 
 
-def _margin(one: TokenLogprob) -> float | None:
-    rivals = _rivals(one)
+def _margin(rivals: list[float]) -> float | None:
     return rivals[0] - rivals[1] if len(rivals) > 1 else None
 
 
-def _answer_margin(told: Sequence[TokenLogprob]) -> float | None:
+def _answer_margin(told: Sequence[TokenLogprob], rivals: Sequence[list[float]]) -> float | None:
     """The least margin among the tokens of the answer proper: its last number, or else its last line."""
-    margins = [_margin(one) for one in told]
-    if not told or all(margin is None for margin in margins):
-        return None
-    text = "".join(one.token for one in told)
-    begin, end = _span(text)
+    begin, end = _span("".join(one.token for one in told))
     found, place = [], 0
-    for one, margin in zip(told, margins, strict=True):
+    for one, near in zip(told, rivals, strict=True):
         after = place + len(one.token)
-        if after > begin and place < end and margin is not None:
+        if after > begin and place < end and (margin := _margin(near)) is not None:
             found.append(margin)
         place = after
     return min(found, default=None)

@@ -48,29 +48,34 @@ def percentile(
     """The plain percentile interval (Efron 1979). Infinite replicates count as such, undefined ones against both ends.
     One cluster gives an interval without ends. `n` is the number of clusters."""
     value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
-    tails = ((1 - checked_level(level)) / 2, 0.5 + level / 2)
     found = replicates(sums, statistic, draws=draws, seed=seed)
-    return _percentile(value, found, len(sums), level, tails)
+    return of_replicates(value, found, len(sums), level)
 
 
 def bca(sums: Floats, statistic: Statistic, *, level: float = 0.95, draws: int = 2000, seed: int = 0) -> Estimate:
     """Bias-corrected and accelerated (Efron 1987); falls back to the percentile interval where the correction cannot
     be told: fewer than 3 clusters, or a statistic that is infinite with one of them left out."""
     value = float(statistic(sums.sum(axis=0, keepdims=True))[0])
-    tails = ((1 - checked_level(level)) / 2, 0.5 + level / 2)
+    tails = _tails(level)
     found = replicates(sums, statistic, draws=draws, seed=seed)
     if len(sums) < 3:
-        return _percentile(value, found, len(sums), level, tails)
+        return of_replicates(value, found, len(sums), level)
     shifted = _corrected(value, found, statistic(sums.sum(axis=0, keepdims=True) - sums), tails)
     if shifted is None:
-        return _percentile(value, found, len(sums), level, tails)
+        return of_replicates(value, found, len(sums), level)
     low, high = _ends(found, *shifted)
     return Estimate(value, low, high, len(sums), level, "cluster bootstrap (BCa)")
 
 
-def _percentile(value: float, found: Floats, count: int, level: float, tails: tuple[float, float]) -> Estimate:
-    low, high = _ends(found, *tails) if count > 1 else (-np.inf, np.inf)
+def of_replicates(value: float, found: Floats, count: int, level: float = 0.95) -> Estimate:
+    """The plain percentile interval from replicates, (draws,), of a statistic of `count` clusters: infinite ones count
+    as such, NaN (undefined) against both ends."""
+    low, high = _ends(found, *_tails(level)) if count > 1 else (-np.inf, np.inf)
     return Estimate(value, low, high, count, level, "cluster bootstrap (percentile)")
+
+
+def _tails(level: float) -> tuple[float, float]:
+    return (1 - checked_level(level)) / 2, 0.5 + level / 2
 
 
 def _corrected(value: float, found: Floats, left_out: Floats, tails: tuple[float, float]) -> tuple[float, float] | None:

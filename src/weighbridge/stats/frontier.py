@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from weighbridge.stats import bootstrap
 from weighbridge.stats.estimate import (
     Estimate,
     Floats,
     checked,
-    checked_level,
     checked_shares,
     checked_weights,
     groups,
@@ -184,32 +184,26 @@ def interval(
     if draws < 1:
         raise ValueError(f"the number of draws must be positive, not {draws}")
     ordered, order, ends = _ordered(models, gain)
-    tail = (1 - checked_level(level)) / 2
     group = groups(clusters, len(models.cheap))[order]
     count = int(group.max()) + 1
     whole = measure(_curve(ordered, ends, ordered.weights))
     dice = np.random.default_rng(seed)
-    lows, highs = np.empty(draws), np.empty(draws)
+    found = np.empty(draws)
     for draw in range(draws):
         times = np.bincount(dice.integers(count, size=count), minlength=count)
-        lows[draw], highs[draw] = _measured(ordered, ends, ordered.weights * times[group], measure)
-    if count == 1:
-        low, high = -np.inf, np.inf
-    else:
-        low = float(np.quantile(lows, tail, method="lower"))
-        high = float(np.quantile(highs, 1 - tail, method="higher"))
-    return Estimate(np.inf if whole is None else whole, low, high, count, level, "bootstrap (percentile)")
+        found[draw] = _measured(ordered, ends, ordered.weights * times[group], measure)
+    return bootstrap.of_replicates(np.inf if whole is None else whole, found, count, level)
 
 
-def _measured(models: Pair, ends: NDArray[np.intp], weight: Floats, measure: Measure) -> tuple[float, float]:
-    """The measure of a resample, twice; where it has none, what counts against the low and the high end."""
+def _measured(models: Pair, ends: NDArray[np.intp], weight: Floats, measure: Measure) -> float:
+    """The measure of a resample; NaN where it is not defined."""
     if not weight.any():
-        return -np.inf, np.inf
+        return np.nan
     try:
         found = measure(_curve(models, ends, weight))
     except ValueError:
-        return -np.inf, np.inf
-    return (np.inf, np.inf) if found is None else (found, found)
+        return np.nan
+    return np.inf if found is None else found
 
 
 def _ordered(models: Pair, gain: ArrayLike) -> tuple[Pair, NDArray[np.intp], NDArray[np.intp]]:

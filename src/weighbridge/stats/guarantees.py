@@ -58,7 +58,7 @@ class Limit(NamedTuple):
 def least_samples(alpha: float, delta: float) -> int:
     """The fewest samples by which a risk of at most alpha can be shown: without a single loss, (1 - alpha)^n <= delta.
     Raises ValueError unless both lie between 0 and 1."""
-    _check(alpha, delta)
+    _check(alpha=alpha, delta=delta)
     n = max(1, math.ceil(math.log(1.0 / delta) / -math.log1p(-alpha)))
     # The logarithms may be off by the last bit just where n is whole.
     return n - 1 if n > 1 and binomial_cdf(0, n - 1, alpha) <= delta else n
@@ -68,7 +68,7 @@ def least_samples(alpha: float, delta: float) -> int:
 def most_losses(n: int, alpha: float, delta: float) -> int:
     """The most losses in n with which "the risk is above alpha" is still rejected at delta: the largest count with
     P(Bin(n, alpha) <= count) <= delta; -1 where there is none."""
-    _check(alpha, delta)
+    _check(alpha=alpha, delta=delta)
     low, high = -1, n
     while high - low > 1:
         middle = (low + high) // 2
@@ -83,7 +83,8 @@ def shared(delta: float, k: int) -> float:
     """What each of k promises made together may fail with, so that all hold with probability 1 - delta (Bonferroni)."""
     if k < 1:
         raise ValueError(f"there must be at least one promise, not {k}")
-    return (1.0 - checked_level(1.0 - delta)) / k
+    _check(delta=delta)
+    return delta / k
 
 
 def fixed_sequence(losses_at: ArrayLike, alpha: float, delta: float) -> int | None:
@@ -202,7 +203,7 @@ def quantile_at_most(seconds: ArrayLike, q: float, limit: float, delta: float) -
     if math.isnan(limit):
         raise ValueError("the limit is not a number")
     alpha = 1.0 - q
-    _check(alpha, delta)
+    _check(alpha=alpha, delta=delta)
     n, over = len(array), int((array > limit).sum())
     most = most_losses(n, alpha, delta)
     upper = float(np.sort(array)[n - 1 - most]) if most >= 0 else math.inf
@@ -216,7 +217,7 @@ def _most_or_refuse(n: int, alpha: float, delta: float) -> int:
     return most
 
 
-def _check(alpha: float, delta: float) -> None:
-    for name, value in (("alpha", alpha), ("delta", delta)):
+def _check(**shares: float) -> None:
+    for name, value in shares.items():
         if not 0.0 < value < 1.0:
             raise ValueError(f"{name} must lie between 0 and 1, not {value}")
